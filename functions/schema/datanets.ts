@@ -1,0 +1,132 @@
+import * as z from 'zod'
+import { AccountId, Address, ContributionId, DatanetId, RowId, Sha256 } from './ids.ts'
+import { Amount } from './money.ts'
+
+export const Licence = z.strictObject({
+  /** SPDX identifier where there is one, else a name of the Datanet's own. */
+  id: z.string().min(1).max(100),
+  uri: z.url().optional(),
+  hash: Sha256.optional(),
+})
+
+/** How attributed pay is decided for rows of this Datanet (attribution.md C); frozen into every version. */
+export const PayoutPolicy = z.strictObject({
+  residual: z.discriminatedUnion('to', [
+    z.strictObject({ to: z.literal('refund') }),
+    z.strictObject({ to: z.literal('treasury'), payee: AccountId }),
+  ]),
+  /** A span that stands in more clusters than this is common language and pays nobody. */
+  maxClusters: z.number().int().min(1).max(10_000).default(8),
+  /** Shortest span that is evidence, in UTF-8 bytes. */
+  minSpanBytes: z.number().int().min(16).max(1024).default(32),
+  /** At most this part of one receipt's contributor pool for one cluster, in basis points. */
+  capPerClusterBps: z.number().int().min(1).max(10_000).default(10_000),
+  /** At most this much information per token counts, in bits. */
+  capBitsPerToken: z.number().int().min(1).max(32).default(16),
+})
+export type PayoutPolicy = z.output<typeof PayoutPolicy>
+
+export const Datanet = z.strictObject({
+  id: DatanetId,
+  name: z.string().min(1).max(100),
+  field: z.string().min(1).max(60),
+  description: z.string().max(2000).default(''),
+  curator: AccountId,
+  licence: Licence,
+  policy: PayoutPolicy,
+  /** Who may read the texts of spans: everybody, members only, or nobody but the row's contributor. */
+  spanTexts: z.enum(['public', 'members', 'contributor']).default('members'),
+  version: z.number().int().min(0),
+  rows: z.number().int().min(0),
+  createdAt: z.iso.datetime(),
+})
+export type Datanet = z.output<typeof Datanet>
+
+export const Member = z.strictObject({ datanetId: DatanetId, accountId: AccountId, joinedAt: z.iso.datetime() })
+
+export const ContributionState = z.enum(['awaiting-upload', 'validating', 'accepted', 'rejected', 'withdrawn'])
+export const Contribution = z.strictObject({
+  id: ContributionId,
+  datanetId: DatanetId,
+  contributor: AccountId,
+  state: ContributionState,
+  filename: z.string().min(1).max(255),
+  contentType: z.string().max(100),
+  bytes: z.number().int().min(1),
+  sha256: Sha256,
+  /** The one S3 object version that ingestion reads. */
+  versionId: z.string().optional(),
+  uploadId: z.string().optional(),
+  rowsAccepted: z.number().int().optional(),
+  rowsRejected: z.number().int().optional(),
+  /** Datanet version that first held these rows. */
+  version: z.number().int().optional(),
+  reason: z.strictObject({ code: z.string(), detail: z.string() }).optional(),
+  createdAt: z.iso.datetime(),
+})
+export type Contribution = z.output<typeof Contribution>
+
+/** One row as it stands in rows.jsonl: the unit that is trained on, indexed, attributed and paid. */
+export const Row = z.strictObject({
+  id: RowId,
+  text: z.string().min(1),
+  contribution: ContributionId,
+  contributor: AccountId,
+  cluster: RowId,
+  start: z.number().int().min(0),
+  end: z.number().int().min(0),
+  sequence: z.number().int().min(0),
+  prompt: z.string().optional(),
+  completion: z.string().optional(),
+  messages: z.array(z.strictObject({ role: z.string(), content: z.string() })).optional(),
+})
+export type Row = z.output<typeof Row>
+
+export const RejectedRow = z.strictObject({
+  row: z.number().int().min(0),
+  start: z.number().int().min(0),
+  end: z.number().int().min(0),
+  code: z.string(),
+  detail: z.string(),
+})
+export type RejectedRow = z.output<typeof RejectedRow>
+
+/** What one accepted contribution adds to a version. Keys are relative to the data bucket. */
+export const VersionPart = z.strictObject({
+  contribution: ContributionId,
+  contributor: AccountId,
+  rows: z.number().int().min(1),
+  rowsKey: z.string(),
+  rowsSha256: Sha256,
+  indexKey: z.string(),
+  indexSha256: Sha256.optional(),
+  firstSequence: z.number().int().min(0),
+})
+export type VersionPart = z.output<typeof VersionPart>
+
+export const DatanetVersion = z.strictObject({
+  datanetId: DatanetId,
+  version: z.number().int().min(1),
+  previousRoot: z.string(),
+  /** Merkle root over the leaves of all live rows. */
+  root: z.string(),
+  rows: z.number().int().min(1),
+  parts: z.array(VersionPart).min(1),
+  licence: Licence,
+  policy: PayoutPolicy,
+  createdAt: z.iso.datetime(),
+})
+export type DatanetVersion = z.output<typeof DatanetVersion>
+
+export const CreateDatanet = Datanet.pick({ name: true, field: true, licence: true }).extend({
+  description: z.string().max(2000).optional(),
+  policy: PayoutPolicy.partial().optional(),
+  spanTexts: Datanet.shape.spanTexts.optional(),
+})
+export const Contribute = z.strictObject({
+  filename: z.string().min(1).max(255),
+  contentType: z.string().max(100).default('application/octet-stream'),
+  bytes: z.number().int().min(1).max(50_000_000_000),
+  sha256: Sha256,
+})
+export const Payee = z.strictObject({ accountId: AccountId, address: Address.optional(), accrued: Amount })

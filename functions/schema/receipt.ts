@@ -1,0 +1,127 @@
+import * as z from 'zod'
+import { PayoutPolicy } from './datanets.ts'
+import { AccountId, AdapterId, AdapterName, BaseId, DatanetId, ReceiptId, RowId, Sha256 } from './ids.ts'
+import { FeeSplit, Price } from './models.ts'
+import { Amount } from './money.ts'
+
+/** Signed integer as a string of digits (influence weights in 2^-20 units, bits in 2^-16 units). */
+export const SignedDigits = z.string().regex(/^(0|-?[1-9][0-9]{0,38})$/)
+
+/** What was answered and charged. Written once, in the settle, with a gapless sequence per balance shard. */
+export const Billing = z.strictObject({
+  receiptId: ReceiptId,
+  payer: AccountId,
+  shard: z.number().int().min(0),
+  sequence: z.number().int().min(1),
+  adapterId: AdapterId,
+  adapterName: AdapterName,
+  baseId: BaseId,
+  /** Versions the adapter was trained on, with the policy frozen in each and the tokens trained from each. */
+  datanets: z.array(
+    z.strictObject({
+      id: DatanetId,
+      version: z.number().int(),
+      root: z.string(),
+      trainedTokens: z.number().int(),
+      policy: PayoutPolicy,
+    }),
+  ),
+  owner: AccountId,
+  split: FeeSplit,
+  price: Price,
+  attribution: z.enum(['provenance', 'full']),
+  /** The adapter's scorecard confidence, units of 2^-20. */
+  confidence: z
+    .number()
+    .int()
+    .min(0)
+    .max(1 << 20),
+  /** Accounts linked to the payer when the debit was made (same account, same payee address, declared link). */
+  linkedToPayer: z.array(AccountId),
+  /** sha256 over salt || bytes; the salt stands in the transcript and is erased with it. */
+  requestDigest: Sha256,
+  responseDigest: Sha256,
+  promptTokens: z.number().int().min(0),
+  completionTokens: z.number().int().min(0),
+  finishReason: z.enum(['stop', 'length', 'cancelled', 'error']),
+  /** net = ceil((T_in x R_in + T_out x R_out) / 1000); fee = net + platformFee. */
+  net: Amount,
+  platformFee: Amount,
+  platformPayee: AccountId,
+  fee: Amount,
+  createdAt: z.iso.datetime(),
+})
+export type Billing = z.output<typeof Billing>
+
+export const SpanOwner = z.strictObject({
+  row: RowId,
+  cluster: RowId,
+  datanetId: DatanetId,
+  contributor: AccountId,
+  sequence: z.number().int(),
+})
+/** A maximal stretch of the output that stands verbatim in the corpus. Offsets are half-open. */
+export const ProvenanceSpan = z.strictObject({
+  start: z.number().int(),
+  end: z.number().int(),
+  /** UTF-16 code units, so that a page can highlight with String.slice. */
+  startChar: z.number().int(),
+  endChar: z.number().int(),
+  startToken: z.number().int(),
+  endToken: z.number().int(),
+  owners: z.array(SpanOwner),
+  ownerCount: z.number().int(),
+  clusterCount: z.number().int(),
+  common: z.boolean(),
+  inPrompt: z.boolean(),
+})
+export type ProvenanceSpan = z.output<typeof ProvenanceSpan>
+
+const Credit = z.strictObject({ datanetId: DatanetId, cluster: RowId, contributor: AccountId })
+
+/** Whose data shaped the answer: integer inputs of the payout rule, kept so that anyone can recompute the shares. */
+export const Attribution = z.strictObject({
+  status: z.enum(['full', 'provenance-only', 'unattributed', 'incomplete']),
+  /** sha256 over the canonical JSON of method names, parameters, index digests and store digest. */
+  methodDigest: Sha256,
+  /** Why evidence is missing, when it is (shard that failed, store mismatch, time-out). */
+  missing: z.array(z.string()),
+  spans: z.array(ProvenanceSpan),
+  /** Information in units of 2^-16 bit. */
+  totalBits: SignedDigits,
+  provenance: z.array(Credit.extend({ bits: SignedDigits })),
+  /** Raw signed influence per cluster, units of 2^-20 of the scorer's scale. */
+  influence: z.array(Credit.extend({ score: SignedDigits })),
+  /** Split of the net fee. All amounts of 1e-18 OPEN; they sum to the net fee exactly. */
+  pools: z.strictObject({ owner: Amount, stakers: Amount, provenance: Amount, influence: Amount, residual: Amount }),
+  /** Provisional until the epoch closes: negative influence nets over the epoch. */
+  shares: z.array(z.strictObject({ payee: AccountId, amount: Amount })),
+  unattributed: Amount,
+})
+export type Attribution = z.output<typeof Attribution>
+
+/** A completed receipt as it stands in the receipt log, one canonical JSON (RFC 8785) line each. */
+export const Receipt = z.strictObject({
+  billing: Billing,
+  attribution: Attribution,
+  epoch: z.number().int().min(1),
+  completedAt: z.iso.datetime(),
+})
+export type Receipt = z.output<typeof Receipt>
+
+export const Transcript = z.strictObject({
+  receiptId: ReceiptId,
+  adapterId: AdapterId,
+  salt: z.string(),
+  request: z.string(),
+  response: z.string(),
+  choices: z.array(
+    z.strictObject({
+      promptText: z.string(),
+      promptTokens: z.array(z.number().int()),
+      outputText: z.string(),
+      outputTokens: z.array(z.strictObject({ id: z.number().int(), bytes: z.number().int() })),
+    }),
+  ),
+})
+export type Transcript = z.output<typeof Transcript>
