@@ -1,0 +1,34 @@
+/** Keys of the registry table: every record kind in one place, so that no two rooms disagree. */
+export interface Key {
+  PK: string
+  SK: string
+}
+const meta = (PK: string): Key => ({ PK, SK: 'META' })
+const ordinal = (n: number): string => String(n).padStart(10, '0')
+
+export const keys = {
+  datanet: (id: string): Key => meta(`DATANET#${id}`),
+  member: (datanetId: string, accountId: string): Key => ({ PK: `DATANET#${datanetId}`, SK: `MEMBER#${accountId}` }),
+  contribution: (datanetId: string, id: string): Key => ({ PK: `DATANET#${datanetId}`, SK: `CONTRIBUTION#${id}` }),
+  version: (datanetId: string, n: number): Key => ({ PK: `DATANET#${datanetId}`, SK: `VERSION#${ordinal(n)}` }),
+  base: (id: string): Key => meta(`BASE#${id}`),
+  training: (id: string): Key => meta(`TRAINING#${id}`),
+  adapter: (id: string): Key => meta(`ADAPTER#${id}`),
+  /** name -> adapter id; replaced atomically on promote and rollback. */
+  name: (name: string): Key => meta(`NAME#${name}`),
+  account: (id: string): Key => meta(`ACCOUNT#${id}`),
+  /** Keys of an account, for listing; the record itself is found by hash. */
+  accountKey: (accountId: string, keyId: string): Key => ({ PK: `ACCOUNT#${accountId}`, SK: `KEY#${keyId}` }),
+  apiKey: (hash: string): Key => meta(`APIKEY#${hash}`),
+  /** Which accounts are paid to an address; deposits of the address credit the first that claimed it. */
+  address: (address: string, accountId: string): Key => ({ PK: `ADDRESS#${address}`, SK: `ACCOUNT#${accountId}` }),
+}
+
+/** Partition of the listing index (GSI1) for kinds that are listed as a whole. */
+export const listing = {
+  datanets: 'DATANETS',
+  bases: 'BASES',
+  names: 'NAMES',
+  trainingsOf: (accountId: string): string => `TRAININGS#${accountId}`,
+  accounts: 'ACCOUNTS',
+}
