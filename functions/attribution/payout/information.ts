@@ -1,0 +1,34 @@
+/** One output token: its id in the base tokenizer and how many UTF-8 bytes of the output it contributed. */
+export interface OutputToken {
+  id: number
+  bytes: number
+}
+
+/** Information is counted in integers of 2^-16 bit, the unit of `unigram.bin`. */
+export const BIT = 1 << 16
+
+/**
+ * Information of each token: min(cap, -log2 p_unigram), units of 2^-16 bit. `unigram` is the base model's fixed table
+ * (u32 per token id); taken from the Datanet it would let a deleted document change other people's pay (P17).
+ * Throws RangeError for a token id outside the table: the transcript then belongs to another base model.
+ */
+export const tokenInformation = (
+  tokens: readonly OutputToken[],
+  unigram: Uint32Array,
+  capBitsPerToken: number,
+): number[] =>
+  tokens.map(({ id }) => {
+    const bits = unigram[id]
+    if (bits === undefined) throw new RangeError(`token id ${id} is not in the unigram table of ${unigram.length} ids`)
+    return Math.min(bits, capBitsPerToken * BIT)
+  })
+
+/** Half-open byte range of each token in the output. */
+export const tokenRanges = (tokens: readonly OutputToken[]): { start: number; end: number }[] => {
+  let end = 0
+  return tokens.map(({ bytes }) => {
+    const start = end
+    end += bytes
+    return { start, end }
+  })
+}
