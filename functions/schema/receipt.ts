@@ -77,7 +77,13 @@ export const ProvenanceSpan = z.strictObject({
 })
 export type ProvenanceSpan = z.output<typeof ProvenanceSpan>
 
-const Credit = z.strictObject({ datanetId: DatanetId, cluster: RowId, contributor: AccountId })
+/** `quarantined` clusters (extreme self-influence) stay listed; their amount goes to the residual, not to the others. */
+const Credit = z.strictObject({
+  datanetId: DatanetId,
+  cluster: RowId,
+  contributor: AccountId,
+  quarantined: z.literal(true).optional(),
+})
 
 /** Whose data shaped the answer: integer inputs of the payout rule, kept so that anyone can recompute the shares. */
 export const Attribution = z.strictObject({

@@ -1,0 +1,74 @@
+import { existsSync, readFileSync } from 'node:fs'
+import * as z from 'zod'
+
+const Address = z.string().regex(/^0x[0-9a-fA-F]{40}$/)
+
+/** Where settlement happens. Left out, epochs still close and accrue; nothing is sent to a chain. */
+const Chain = z.strictObject({
+  rpcUrl: z.url(),
+  chainId: z.number().int().positive(),
+  token: Address,
+  escrow: Address,
+  settlement: Address,
+  datanetRegistry: Address.optional(),
+  modelRegistry: Address.optional(),
+  /** Payees whose claimable is at least this are pushed; the rest claims. Units of 1e-18 OPEN. */
+  pushThreshold: z.string().regex(/^\d+$/).default('1'),
+  /** Block tag that counts as final for deposits and settlement. */
+  finality: z.enum(['finalized', 'safe', 'latest']).default('finalized'),
+})
+
+/** Every deploy knob, with its default. Read from openledger.config.json, then `-c openledger='{...}'`. Unknown keys are refused. */
+export const Config = z.strictObject({
+  /** `prod` keeps data when the stack goes; `dev` removes it. */
+  stage: z.enum(['dev', 'prod']).default('prod'),
+  logRetentionDays: z.union([z.literal(7), z.literal(30), z.literal(90), z.literal(365)]).default(90),
+  permissionsBoundaryArn: z.string().startsWith('arn:').optional(),
+  alarmEmail: z.email().optional(),
+  allowedOrigins: z.array(z.string()).default(['*']),
+  /** ECR URIs of ready images; left out, CDK builds them from gpu-images/ (needs Docker at deploy time, not at synth). */
+  images: z.strictObject({ fineTune: z.string(), openLora: z.string(), influence: z.string() }).optional(),
+  /** The customer's own identity provider; left out, the stack makes a Cognito user pool. */
+  oidc: z.strictObject({ issuer: z.url(), audience: z.string(), jwksUri: z.url() }).optional(),
+  operatorsGroup: z.string().default('operators'),
+  training: z
+    .strictObject({
+      instanceType: z.string().default('ml.g5.xlarge'),
+      spot: z.boolean().default(true),
+      /** Units of 1e-18 OPEN per second of training, for quotes and budgets. */
+      pricePerSecond: z.string().regex(/^\d+$/).default('1000000000000000'),
+    })
+    .prefault({}),
+  hosting: z
+    .strictObject({
+      instanceType: z.string().default('ml.g5.xlarge'),
+      maxEndpoints: z.number().int().min(1).max(100).default(4),
+    })
+    .prefault({}),
+  platform: z
+    .strictObject({
+      /** Where the platform fee is paid; without it the fee accrues unassigned. */
+      address: Address.optional(),
+      feeBps: z.number().int().min(0).max(10_000).default(500),
+    })
+    .prefault({}),
+  epoch: z
+    .strictObject({
+      schedule: z.string().default('rate(1 day)'),
+      settleEvery: z.string().default('rate(5 minutes)'),
+      graceSeconds: z.number().int().min(1).max(3600).default(330),
+    })
+    .prefault({}),
+  chain: Chain.optional(),
+  tags: z.record(z.string(), z.string()).default({}),
+})
+export type Config = z.output<typeof Config>
+
+/** Refuses unknown and malformed knobs by name, so that a typo stops the synth and not the night after it. */
+export const loadConfig = (context: unknown, file = 'openledger.config.json'): Config => {
+  const fromFile = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
+  const fromContext = typeof context === 'string' ? JSON.parse(context) : (context ?? {})
+  const parsed = Config.safeParse({ ...fromFile, ...fromContext })
+  if (parsed.success) return parsed.data
+  throw new Error(`openledger configuration:\n${z.prettifyError(parsed.error)}`)
+}

@@ -1,0 +1,33 @@
+import { Stack, type StackProps, Tags } from 'aws-cdk-lib'
+import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam'
+import type { Construct } from 'constructs'
+import { Accounts } from './accounts.ts'
+import { Api } from './api.ts'
+import type { Config } from './config.ts'
+import type { Bundles } from './constructs/bundles.ts'
+import { House } from './constructs/house.ts'
+import { Storage } from './storage.ts'
+
+/** Table of contents of the product. */
+export class OpenLedgerStack extends Stack {
+  constructor(scope: Construct, id: string, props: StackProps & { config: Config; bundles?: Bundles }) {
+    super(scope, id, { ...props, description: 'OpenLedger: Payable AI' })
+    const { config } = props
+    House.set(this, new House(config, props.bundles))
+
+    const storage = new Storage(this, 'Storage')
+    const accounts = new Accounts(this, 'Accounts', { storage })
+    new Api(this, 'Api', {
+      doors: { ...accounts.doors },
+      authorizer: accounts.authorizer,
+      allowedOrigins: config.allowedOrigins,
+    })
+
+    Tags.of(this).add('openledger:stage', config.stage)
+    for (const [key, value] of Object.entries(config.tags)) Tags.of(this).add(key, value)
+    if (config.permissionsBoundaryArn)
+      PermissionsBoundary.of(this).apply(
+        ManagedPolicy.fromManagedPolicyArn(this, 'Boundary', config.permissionsBoundaryArn),
+      )
+  }
+}
