@@ -1,0 +1,34 @@
+"""Loads a frozen Hugging Face causal LM and its tokenizer from a local folder; never reaches for the network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from . import errors
+
+
+@dataclass
+class Base:
+    model: torch.nn.Module
+    tokenizer: object
+    context: int
+    vocabulary: int
+
+
+def load_base(folder: Path, device: str = "cpu", need_tokenizer: bool = True) -> Base:
+    """float32 on CPU (bfloat16 is slower there and its gradients are coarser), the stored type elsewhere."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # slow import, kept out of --help
+
+    folder = Path(folder)
+    if not (folder / "config.json").is_file():
+        raise errors.base_invalid(f"{folder.name}: config.json is missing")
+    try:
+        dtype = torch.float32 if device == "cpu" else "auto"
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device).eval()
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True) if need_tokenizer else None
+    except (OSError, ValueError, KeyError) as broken:
+        raise errors.base_invalid(f"{folder.name}: {str(broken).splitlines()[0]}") from None
+    config = model.config
+    context = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 2048
+    return Base(model, tokenizer, int(context), model.get_input_embeddings().num_embeddings)

@@ -1,0 +1,32 @@
+"""The manners of a command: progress on stderr, the last line of stdout one JSON object, refusals with their code."""
+
+import json
+import sys
+import time
+
+from .errors import InfluenceError
+
+
+def run_command(main, argv: list[str]) -> None:
+    """Exit 0 when done, 1 for a refused input (argparse exits 2 for wrong usage)."""
+    try:
+        result = main(argv)
+    except InfluenceError as refused:
+        print(f"error {refused.code}: {refused.message}", file=sys.stderr)
+        print(json.dumps({"error": refused.as_dict()}))
+        sys.exit(1)
+    if result is not None:
+        print(json.dumps(result))
+
+
+def progress(total: int, what: str):
+    """Returns say(done): at most one line every two seconds."""
+    state = {"done": 0, "next": time.monotonic() + 2}
+
+    def say(done: int) -> None:
+        state["done"] += done
+        if time.monotonic() >= state["next"]:
+            print(f"{what} {state['done']}/{total}", file=sys.stderr, flush=True)
+            state["next"] = time.monotonic() + 2
+
+    return say

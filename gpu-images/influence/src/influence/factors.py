@@ -1,0 +1,72 @@
+"""Kronecker factors of one checkpoint's gradients and their eigenbases (EK-FAC: George et al., arXiv 1806.03884).
+
+Per matrix: L = sum G G^T over (rank, rank) in float64, R = sum G^T G over (width, width) in float64. A side wider
+than `dense_side` is never formed: Y = R Omega is accumulated, and the basis is the single-pass Nystroem
+approximation of Tropp et al. (arXiv 1706.05736, algorithm 3).
+"""
+
+import torch
+
+from .settings import Settings
+
+OVERSAMPLE = 16
+RELATIVE_FLOOR = 1e-6  # blocks are summed in float32: what lies below is rounding
+
+
+class SideFactor:
+    """Accumulates a (width, width) second moment from blocks of vectors; `basis()` gives (width, kept) float32,
+    most important eigenvector first."""
+
+    def __init__(self, width: int, settings: Settings, seed: int):
+        self.width = width
+        self.sketched = width > settings.dense_side
+        self.kept = min(settings.side_rank, width) if self.sketched else width
+        if self.sketched:
+            generator = torch.Generator().manual_seed(seed)
+            start = torch.randn(width, min(width, self.kept + OVERSAMPLE), generator=generator, dtype=torch.float64)
+            self.omega = torch.linalg.qr(start).Q
+            self._omega32 = self.omega.float()
+            self.total = torch.zeros_like(self.omega)
+        else:
+            self.total = torch.zeros(width, width, dtype=torch.float64)
+
+    def add(self, vectors: torch.Tensor) -> None:
+        """vectors: (count, width) float32."""
+        if self.sketched:
+            self.total += (vectors.T @ (vectors @ self._omega32.to(vectors.device))).cpu().double()
+        else:
+            self.total += (vectors.T @ vectors).cpu().double()
+
+    def basis(self) -> torch.Tensor:
+        if not self.sketched:
+            symmetric = (self.total + self.total.T) / 2
+            return torch.linalg.eigh(symmetric).eigenvectors.flip(1).float().contiguous()
+        gram = self.omega.T @ self.total
+        values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
+        sound = values > values[-1].clamp_min(0) * RELATIVE_FLOOR
+        if not sound.any():
+            return self.omega[:, :1].float().contiguous()
+        half = self.total @ (vectors[:, sound] * values[sound].rsqrt())
+        return torch.linalg.svd(half, full_matrices=False).U[:, : self.kept].float().contiguous()
+
+
+class MatrixFactors:
+    """Both sides of one LoRA matrix and the mean squared gradient, which gives the damping exactly
+    (the mean of all corrected eigenvalues is the mean of all squared entries in any orthonormal basis)."""
+
+    def __init__(self, rank: int, width: int, settings: Settings, seed: int):
+        self.rank, self.width = rank, width
+        self.left = SideFactor(rank, settings, 2 * seed)
+        self.right = SideFactor(width, settings, 2 * seed + 1)
+        self.squares = 0.0
+        self.rows = 0
+
+    def add(self, gradient: torch.Tensor) -> None:
+        """gradient: (rows, rank, width)."""
+        self.left.add(gradient.transpose(1, 2).reshape(-1, self.rank))
+        self.right.add(gradient.reshape(-1, self.width))
+        self.squares += float(gradient.double().square().sum())
+        self.rows += gradient.shape[0]
+
+    def mean_square(self) -> float:
+        return self.squares / max(self.rows * self.rank * self.width, 1)

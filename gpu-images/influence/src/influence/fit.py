@@ -1,0 +1,166 @@
+"""Fits the influence store of an adapter: `fit_store(...)` in the training job, `python -m influence.fit` by hand."""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from . import errors
+from .adapter import Adapter, adapter_digest, read_adapter
+from .base_model import Base, load_base
+from .commands import progress, run_command
+from .curvature import learn_rotation, write_features
+from .digests import base_digest
+from .gradient_source import GradientSource
+from .gradients import batches, losses
+from .methods import METHODS, RowVectors
+from .probe import LoraProbe
+from .quantise import quantise, unpack
+from .rotation import MatrixRotation
+from .rows import Sequence, check_record, read_rows, to_sequence
+from .settings import Settings
+from .store import exclusive, staged, write_store
+
+RANGE_SAMPLE = 64
+
+
+def checkpoint_folders(adapter: Path) -> list[Path]:
+    """`DIR/checkpoints/*` in order of their number, or DIR itself."""
+    inner = [p for p in (Path(adapter) / "checkpoints").glob("*") if (p / "adapter_config.json").is_file()]
+    number = lambda p: (int("".join(c for c in p.name if c.isdigit()) or 0), p.name)
+    return sorted(inner, key=number) or [Path(adapter)]
+
+
+def _features(rows: int, width: int, scratch: str) -> torch.Tensor:
+    """(rows, width) float32 zeros, in memory up to 1 GB and in a scratch file beyond."""
+    if rows * width * 4 <= 1_000_000_000:
+        return torch.zeros(rows, width)
+    return torch.from_file(f"{scratch}/features", shared=True, size=rows * width).view(rows, width)
+
+
+def _loss_range(probe: LoraProbe, sequences: list[Sequence], seen: list[float], settings: Settings) -> dict:
+    """From the best checkpoint's loss to the base's (before training): an output beyond it is gated."""
+    some = [s for s in sequences if s.windows][:: max(1, len(sequences) // RANGE_SAMPLE)][:RANGE_SAMPLE]
+    probe.enabled = False
+    for batch in batches(some, settings.batch_tokens):
+        seen = seen + losses(probe.model, [some[i] for i in batch])
+    probe.enabled = True
+    return {"min": min(seen), "max": max(seen)}
+
+
+def _fit_checkpoints(base: Base, adapters: list[Adapter], sequences: list[Sequence], settings: Settings, scratch: str):
+    probe = LoraProbe(base.model, adapters[0])
+    say = progress(len(sequences) * len(adapters), "gradients")
+    budget = settings.kept_directions(len(sequences)) // len(adapters)
+    features = _features(len(sequences), budget * len(adapters), scratch)
+    rotations, seen, final, width = [], [], {}, 0
+    for number, adapter in enumerate(adapters):
+        probe.use(adapter)
+        source = GradientSource(probe, sequences, settings, say)
+        rotations.append(learn_rotation(source, budget, settings, number))
+        kept = sum(r.count for r in rotations[-1])
+        write_features(source, rotations[-1], features[:, width : width + kept])
+        width += kept
+        final = source.losses
+        seen += list(final.values())
+    loss_range = _loss_range(probe, sequences, seen, settings)
+    probe.detach()
+    return features[:, :width], rotations, loss_range, [final.get(i, 0.0) for i in range(len(sequences))]
+
+
+def _stored(vectors: dict[str, RowVectors], sequences: list[Sequence], bits: int):
+    """Quantised rows, query maps and contributor sums of every method, with their header entries."""
+    rows, queries, groups, described = {}, {}, {}, {}
+    contributors = sorted({s.contributor for s in sequences})
+    member = torch.tensor([contributors.index(s.contributor) for s in sequences])
+    for name, made in vectors.items():
+        codes, scales, unit = quantise(made.rows, bits)
+        rows[f"{name}.codes"], rows[f"{name}.scales"] = codes, scales
+        queries[f"{name}.scale"], queries[f"{name}.components"] = made.scale, made.components.half()
+        width = made.rows.shape[1]
+        stored = unpack(codes, width) * scales.float()[:, None] * unit
+        unit_rows = stored / stored.norm(dim=1, keepdim=True).clamp_min(1e-30)
+        groups[f"{name}.contributors"] = torch.zeros(len(contributors), width).index_add(0, member, unit_rows)
+        described[name] = {"columns": list(made.columns), "components": width, "unit": unit,
+                           "bytesPerRow": codes[0].numel() + 2}
+    return rows, queries, groups, described, contributors
+
+
+def _rotation_tensors(rotations: list[list[MatrixRotation]]) -> dict[str, torch.Tensor]:
+    return {f"{c}.{m}.{n}": value for c, checkpoint in enumerate(rotations) for m, r in enumerate(checkpoint)
+            for n, value in (("left", r.left), ("right", r.right), ("row", r.row.to(torch.int16)),
+                             ("column", r.column.to(torch.int16)), ("eigenvalue", r.eigenvalue))}
+
+
+def fit_store(base_dir, checkpoints, rows, out_dir, *, adapter_dir=None, settings: Settings | None = None,
+              methods=("ekfac",), base: Base | None = None, device: str = "cpu") -> dict:
+    """Writes an influence store to out_dir, atomically, and returns its summary.
+
+    base_dir: HF model folder. checkpoints: PEFT adapter folders, oldest first. rows: list of row records (text |
+    prompt+completion | messages | input_ids+labels) or the path of a JSONL file. adapter_dir: the adapter that the
+    store is bound to (default the last checkpoint). Gradients are of each row's mean loss, exact in float32.
+    Raises InfluenceError with a stable code and leaves nothing behind.
+    Returns {"storeDigest","adapterDigest","rows","scored","bytes","bytesPerRow","seconds","checkpoints","components"}.
+    """
+    started, settings, out = time.monotonic(), settings or Settings(), Path(out_dir)
+    unknown = [m for m in methods if m not in METHODS]
+    if unknown or not checkpoints:
+        raise errors.rows_invalid(f"unknown method {unknown[0]!r}" if unknown else "no checkpoint given")
+    if isinstance(rows, (str, Path)):
+        records = read_rows(Path(rows))
+    else:
+        seen_ids: set[str] = set()
+        records = [check_record(r, f"row {n}", seen_ids) for n, r in enumerate(rows, 1)]
+    if not records:
+        raise errors.rows_invalid("there are no rows")
+    adapters = [read_adapter(Path(c)) for c in checkpoints]
+    bound_to = adapter_digest(Path(adapter_dir or checkpoints[-1]))
+    with exclusive(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=".influence-") as scratch:
+        base = base or load_base(Path(base_dir), device)
+        window = min(settings.window_tokens, base.context)
+        sequences = [to_sequence(r, base.tokenizer, window, base.vocabulary) for r in records]
+        if not any(s.windows for s in sequences):
+            raise errors.rows_invalid("no row has two tokens: nothing has a loss")
+        features, rotations, loss_range, final = _fit_checkpoints(base, adapters, sequences, settings, scratch)
+        vectors = {name: METHODS[name](features, rotations, settings) for name in methods}
+        stored, queries, groups, described, contributors = _stored(vectors, sequences, settings.bits)
+        stored["selfnorms"] = next(iter(vectors.values())).norms
+        stored["losses"] = torch.tensor(final)
+        header = {
+            "adapterDigest": bound_to, "baseDigest": base_digest(Path(base_dir)), "settings": settings.as_dict(),
+            "methods": described, "lossRange": loss_range, "contributors": contributors, "rows": len(sequences),
+            "dampings": [[r.damping for r in checkpoint] for checkpoint in rotations], "window": window,
+            "modules": [{"name": m.name, "rank": m.a.shape[0]} for m in adapters[0].modules],
+            "scales": [[m.scale for m in a.modules] for a in adapters],
+            "unscored": [s.id for s in sequences if not s.windows],
+        }
+        weights = {f"checkpoint-{c}": {f"{i}.{side}": t for i, m in enumerate(a.modules)
+                                       for side, t in (("A", m.a), ("B", m.b))} for c, a in enumerate(adapters)}
+        with staged(out) as folder:
+            digest = write_store(folder, header, [
+                {"id": s.id, "cluster": s.cluster, "contributor": s.contributor} for s in sequences],
+                {"rows": stored, "rotation": {**_rotation_tensors(rotations), **queries}, "groups": groups, **weights})
+    return {"storeDigest": digest, "adapterDigest": bound_to, "rows": len(sequences),
+            "scored": len(sequences) - len(header["unscored"]), "checkpoints": len(adapters),
+            "components": described[methods[0]]["components"], "bytesPerRow": described[methods[0]]["bytesPerRow"],
+            "bytes": sum(p.stat().st_size for p in out.iterdir()), "seconds": round(time.monotonic() - started, 3)}
+
+
+def main(argv: list[str]) -> dict:
+    parser = argparse.ArgumentParser(prog="influence fit", description="Fit the influence store of a LoRA adapter.")
+    parser.add_argument("--base", required=True, type=Path, help="Hugging Face model folder")
+    parser.add_argument("--adapter", required=True, type=Path, help="PEFT LoRA folder (checkpoints/* inside are used)")
+    parser.add_argument("--rows", required=True, type=Path, help='JSONL of {"id","text"} or {"id","prompt","completion"}')
+    parser.add_argument("--out", required=True, type=Path, help="folder of the store")
+    parser.add_argument("--methods", default="ekfac,datainf,dot", help="scorers to store (default: all)")
+    parser.add_argument("--bits", type=int, choices=(8, 4), default=8)
+    args = parser.parse_args(argv)
+    return fit_store(args.base, checkpoint_folders(args.adapter), args.rows, args.out, adapter_dir=args.adapter,
+                     settings=Settings(bits=args.bits), methods=tuple(args.methods.split(",")))
+
+
+if __name__ == "__main__":
+    run_command(main, sys.argv[1:])

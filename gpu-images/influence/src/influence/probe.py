@@ -1,0 +1,84 @@
+"""Attaches a LoRA adapter to a frozen base by hooks and yields exact per-row gradients of every A and B.
+
+For y = W x + s B A x and a batch whose loss is a sum over independent rows, with h = A x and g = dloss/dy:
+  dA_n = sum_t (s B^T g_nt) x_nt^T        dB_n^T = sum_t (s h_nt) g_nt^T
+so both come out of one backward pass as batched matrix products (Goodfellow, arXiv 1510.01799, for sequences).
+Every gradient is laid out (rows, rank, width): A as it is, B transposed.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from . import errors
+from .adapter import Adapter
+
+Sink = Callable[[int, torch.Tensor], None]
+
+
+class LoraProbe:
+    """`sink(matrix, gradient)` is called in backward: matrix 2m is A of module m, 2m+1 is B; gradient is float32
+    (windows in the batch, rank, width)."""
+
+    def __init__(self, model: torch.nn.Module, adapter: Adapter):
+        self.model = model
+        self.sink: Sink | None = None
+        self._handles = []
+        self._linears = []
+        named = dict(model.named_modules())
+        for index, module in enumerate(adapter.modules):
+            linear = named.get(module.name)
+            if linear is None or isinstance(linear, torch.nn.Embedding) or not hasattr(linear, "weight"):
+                raise errors.store_mismatch(f"the base has no linear {module.name!r}")
+            self._linears.append(linear)
+            self._handles.append(linear.register_forward_hook(self._forward_hook(index)))
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+        embedding = model.get_input_embeddings()
+        self._handles.append(embedding.register_forward_hook(lambda _m, _i, out: out.detach().requires_grad_(True)))
+        self.enabled = True
+        self.use(adapter)
+
+    def use(self, adapter: Adapter) -> None:
+        """Switches to another checkpoint of the same adapter (same modules and shapes)."""
+        self._check_shapes(adapter)
+        parameter = next(self.model.parameters())
+        put = {"device": parameter.device, "dtype": parameter.dtype}
+        self.weights = [(m.a.to(**put), m.b.to(**put), m.scale) for m in adapter.modules]
+
+    def _check_shapes(self, adapter: Adapter) -> None:
+        if len(adapter.modules) != len(self._linears):
+            raise errors.store_mismatch("the checkpoints adapt different modules")
+        for module, linear in zip(adapter.modules, self._linears):
+            # Linear keeps (out, in); GPT-2's Conv1D keeps (in, out); quantised weights are packed and not checked
+            sizes = {module.a.shape[1], module.b.shape[0]}
+            if linear.weight.is_floating_point() and set(linear.weight.shape) != sizes:
+                raise errors.store_mismatch(f"module {module.name!r} has other shapes than the base's")
+
+    def _forward_hook(self, index: int):
+        def hook(_module, inputs, output):
+            if not self.enabled:
+                return output
+            x = inputs[0]
+            a, b, scale = self.weights[index]
+            h = x @ a.T
+            delta = (h @ b.T) * scale
+            if delta.requires_grad and self.sink is not None:
+                delta.register_hook(lambda g: self._emit(index, x.detach(), h.detach(), g))
+            return output + delta
+
+        return hook
+
+    def _emit(self, index: int, x: torch.Tensor, h: torch.Tensor, g: torch.Tensor) -> None:
+        _, b, scale = self.weights[index]
+        g_h = (g @ b) * scale
+        self.sink(2 * index, torch.bmm(g_h.float().transpose(1, 2), x.float()))
+        self.sink(2 * index + 1, torch.bmm(h.float().transpose(1, 2), g.float()) * scale)
+
+    def shapes(self) -> list[tuple[int, int]]:
+        """(rank, width) of every matrix, in sink order."""
+        return [shape for a, b, _ in self.weights for shape in ((a.shape[0], a.shape[1]), (b.shape[1], b.shape[0]))]
+
+    def detach(self) -> None:
+        for handle in self._handles:
+            handle.remove()

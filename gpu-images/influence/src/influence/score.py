@@ -1,0 +1,163 @@
+"""Scores outputs against a store: one forward and backward pass a checkpoint, one rotation, one dot product a row."""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from . import errors
+from .adapter import Adapter, LoraModule, adapter_digest
+from .base_model import Base, load_base
+from .commands import run_command
+from .digests import base_digest
+from .errors import InfluenceError
+from .gradients import row_gradients
+from .probe import LoraProbe
+from .quantise import unpack
+from .rows import Sequence, to_sequence
+from .store import Store, read_store
+
+BLOCK = 16384
+
+
+@dataclass
+class Scored:
+    """scores (N) float32 in store order, helpful positive; loss of the output at the last checkpoint; gated = the
+    loss lies beyond the training range (a score would say nothing: gibberish has large gradients)."""
+
+    scores: torch.Tensor
+    loss: float
+    gated: bool
+
+
+class MethodRows:
+    """The stored rows of one method, ready for dot products."""
+
+    def __init__(self, store: Store, method: str):
+        if method not in store.header["methods"]:
+            raise errors.store_mismatch(f"the store holds no {method!r} rows, only {sorted(store.header['methods'])}")
+        described = store.header["methods"][method]
+        self.columns = slice(*described["columns"])
+        self.components = store.queries[f"{method}.components"].float()
+        self.scale = store.queries[f"{method}.scale"]
+        self.codes = store.rows[f"{method}.codes"]
+        self.width = described["components"]
+        row_scale = store.rows[f"{method}.scales"].float() * described["unit"]
+        length = torch.cat([unpack(c, self.width).norm(dim=1) for c in self.codes.split(BLOCK)]) * row_scale
+        # RelatIF (Barshan et al., arXiv 2003.11630): divide by the row's own length, so outliers do not dominate
+        self.relative = torch.where(length > 0, row_scale / length.clamp_min(1e-30), 0.0)
+        self.absolute = row_scale
+
+    def query(self, coordinates: torch.Tensor) -> torch.Tensor:
+        return (coordinates[self.columns] * self.scale) @ self.components
+
+    def scores(self, query: torch.Tensor, normalise: bool) -> torch.Tensor:
+        """Fixed blocks: the bits of a row's score do not depend on how many rows there are after it."""
+        raw = torch.cat([unpack(block, self.width) @ query for block in self.codes.split(BLOCK)])
+        return raw * (self.relative if normalise else self.absolute)
+
+
+class Scorer:
+    """Bound to one base and one store. Outputs are scored one at a time, unpadded: the same bits in any batch."""
+
+    def __init__(self, base: Base, store: Store):
+        self.base, self.store = base, store
+        self.checkpoints = [self._checkpoint(c) for c in range(len(store.rotations))]
+        self.methods: dict[str, MethodRows] = {}
+
+    def _checkpoint(self, number: int) -> Adapter:
+        tensors = load_file(self.store.folder / f"checkpoint-{number}.safetensors")
+        scales = self.store.header["scales"][number]
+        return Adapter(tuple(LoraModule(m["name"], tensors[f"{i}.A"], tensors[f"{i}.B"], scales[i])
+                             for i, m in enumerate(self.store.header["modules"])), "")
+
+    def sequence(self, record: dict) -> Sequence:
+        """Raises output_invalid for an empty completion or one without any token to predict."""
+        sequence = to_sequence(record, self.base.tokenizer, self.store.header["window"], self.base.vocabulary)
+        if not sequence.windows:
+            raise errors.output_invalid(f"{record.get('id')}: no token of the output can have a loss")
+        return sequence
+
+    def coordinates(self, sequence: Sequence) -> tuple[torch.Tensor, float]:
+        """All kept coordinates over the checkpoints, and the loss at the last one."""
+        parts, loss = [], 0.0
+        probe = LoraProbe(self.base.model, self.checkpoints[0])
+        try:
+            for adapter, rotations in zip(self.checkpoints, self.store.rotations):
+                probe.use(adapter)
+                found: dict[int, torch.Tensor] = {}
+                (loss,) = row_gradients(probe, [sequence],
+                                        lambda m, g: found.__setitem__(m, rotations[m].coordinates(g)[0].cpu()))
+                parts += [found[m] for m in range(len(rotations))]
+        finally:
+            probe.detach()
+        return torch.cat(parts), loss
+
+    def score(self, sequence: Sequence, method: str = "ekfac", normalise: bool = True) -> Scored:
+        if method not in self.methods:
+            self.methods[method] = MethodRows(self.store, method)
+        coordinates, loss = self.coordinates(sequence)
+        stored = self.methods[method]
+        scores = stored.scores(stored.query(coordinates), normalise)
+        if not torch.isfinite(scores).all():
+            raise errors.gradient_not_finite(sequence.id)
+        return Scored(scores, loss, loss > self.store.header["lossRange"]["max"])
+
+
+def open_scorer(store_dir: Path, base_dir: Path, adapter_dir: Path, base: Base | None = None,
+                known_base_digest: str | None = None) -> Scorer:
+    """Checks that store, adapter and base belong together; raises store_mismatch or store_corrupt."""
+    store = read_store(store_dir, adapter_digest(adapter_dir))
+    if store.header["baseDigest"] != (known_base_digest or base_digest(base_dir)):
+        raise errors.store_mismatch("the store was fitted on another base model")
+    return Scorer(base or load_base(base_dir), store)
+
+
+def parse_output(line: bytes | str) -> dict:
+    """One line of {"id","prompt","completion"}; raises output_invalid."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        raise errors.output_invalid("the line is not JSON") from None
+    if not isinstance(record, dict) or not isinstance(record.get("id"), str):
+        raise errors.output_invalid("the line is not an object with a string id")
+    if not isinstance(record.get("completion"), str) or not isinstance(record.get("prompt", ""), str):
+        raise errors.output_invalid(f"{record['id']}: prompt and completion must be strings")
+    return record
+
+
+def _answer(scorer: Scorer, line: bytes, args) -> dict:
+    record = {}
+    try:
+        record = parse_output(line)
+        scored = scorer.score(scorer.sequence(record), args.method, not args.absolute)
+    except InfluenceError as refused:
+        return {"id": record.get("id"), "error": refused.as_dict()}
+    values = [round(v, 9) for v in scored.scores.tolist()]
+    return {"id": record["id"], "scores": dict(zip(scorer.store.row_ids, values)), "loss": round(scored.loss, 6),
+            "gated": scored.gated}
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="influence score", description=(
+        'Score outputs from stdin, {"id","prompt","completion"} a line; one line out each: {"id","scores"}, '
+        "helpful positive."))
+    parser.add_argument("--store", required=True, type=Path)
+    parser.add_argument("--base", required=True, type=Path)
+    parser.add_argument("--adapter", required=True, type=Path)
+    parser.add_argument("--method", choices=("ekfac", "datainf", "dot"), default="ekfac")
+    parser.add_argument("--absolute", action="store_true", help="no division by a row's own gradient length (RelatIF)")
+    args = parser.parse_args(argv)
+    scorer = open_scorer(args.store, args.base, args.adapter)
+    MethodRows(scorer.store, args.method)
+    for line in sys.stdin.buffer:
+        if line.strip():
+            print(json.dumps(_answer(scorer, line, args)), flush=True)
+
+
+if __name__ == "__main__":
+    run_command(main, sys.argv[1:])

@@ -1,0 +1,40 @@
+"""Every number of the recipe in one place; written into the store's header, so a store says how it was made."""
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Defaults are EK-4cp-PCA512 of attribution.md B, frozen before the second draw of the benchmark.
+
+    components      PCA directions kept per row (bytes per row = components x bits / 8 + 2)
+    bits            8 or 4, width of a stored component
+    damping         lambda = damping x mean corrected eigenvalue of that matrix
+    directions      Kronecker directions kept over all checkpoints together (ranked by whitened energy)
+    dense_side      a factor of up to this width is diagonalised in full; a wider one by a Nystroem sketch
+    side_rank       eigenvectors kept of a sketched side
+    sample_rows     rows that the factors are learned from when the gradients of all rows do not fit cache_bytes
+    cache_bytes     memory for the per-row gradients of one checkpoint
+    feature_bytes   memory (or scratch file) for the kept directions of all rows; lowers `directions` when exceeded
+    batch_tokens    padded tokens in one forward and backward pass
+    window_tokens   longest window; never more than the model's context
+    """
+
+    components: int = 512
+    bits: int = 8
+    damping: float = 0.1
+    directions: int = 32768
+    dense_side: int = 512
+    side_rank: int = 256
+    sample_rows: int = 2048
+    cache_bytes: int = 1_500_000_000
+    feature_bytes: int = 4_000_000_000
+    batch_tokens: int = 2048
+    window_tokens: int = 2048
+    seed: int = 20240607
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+    def kept_directions(self, rows: int) -> int:
+        return max(1024, min(self.directions, self.feature_bytes // (4 * max(rows, 1))))

@@ -1,0 +1,187 @@
+"""Fit, store and score on a tiny model: planted rows, repeatable bits, refusals."""
+
+import json
+import multiprocessing
+import shutil
+
+import pytest
+import torch
+from influence.base_model import load_base
+from influence.errors import InfluenceError
+from influence.fit import checkpoint_folders, fit_store
+from influence.score import open_scorer
+from influence.settings import Settings
+from influence.store import exclusive, read_store
+
+from conftest import write_adapter
+
+ALL = ("ekfac", "datainf", "dot")
+
+
+def read_bytes(folder):
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def store_dir(base_dir, adapter_dir, rows, tmp_path_factory):
+    out = tmp_path_factory.mktemp("fit") / "influence"
+    fit_store(base_dir, [adapter_dir], rows, out, methods=ALL)
+    return out
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_the_planted_row_ranks_first_with_a_positive_score(store_dir, base_dir, adapter_dir, rows, method):
+    scorer = open_scorer(store_dir, base_dir, adapter_dir)
+    for n in (0, 5, 11):
+        scored = scorer.score(scorer.sequence({"id": "q", "text": rows[n]["text"]}), method)
+        assert int(scored.scores.argmax()) == n and scored.scores[n] > 0
+        assert not scored.gated
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_a_step_against_a_helpful_rows_gradient_lowers_the_loss(store_dir, base_dir, adapter_dir, rows, method):
+    """The sign by its meaning: training on the best row lowers the loss of the output, on the worst it does less."""
+    from influence.adapter import Adapter, LoraModule, read_adapter
+    from influence.gradients import row_gradients
+    from influence.probe import LoraProbe
+
+    base = load_base(base_dir)
+    scorer = open_scorer(store_dir, base_dir, adapter_dir, base)
+    query = scorer.sequence({"id": "q", "prompt": "lease ", "completion": "tenant landlord swap"})
+    scored = scorer.score(query, method, normalise=False)
+    adapter = read_adapter(adapter_dir)
+
+    def loss_after(row):
+        probe, gradient = LoraProbe(base.model, adapter), {}
+        row_gradients(probe, [scorer.sequence({"id": "r", "text": rows[row]["text"]})], gradient.__setitem__)
+        step = 1e-3
+        moved = Adapter(tuple(LoraModule(m.name, m.a - step * gradient[2 * i][0], m.b - step * gradient[2 * i + 1][0].T,
+                                         m.scale) for i, m in enumerate(adapter.modules)), "")
+        probe.use(moved)
+        (loss,) = row_gradients(probe, [query], lambda *_: None)
+        probe.detach()
+        return loss
+
+    best, worst = int(scored.scores.argmax()), int(scored.scores.argmin())
+    assert loss_after(best) < scored.loss
+    assert loss_after(best) < loss_after(worst)
+
+
+def test_the_same_bits_on_a_rerun_and_in_any_company(base_dir, adapter_dir, rows, store_dir, tmp_path):
+    again = tmp_path / "influence"
+    fit_store(base_dir, [adapter_dir], rows, again, methods=ALL)
+    assert read_bytes(again) == read_bytes(store_dir)
+    scorer = open_scorer(store_dir, base_dir, adapter_dir)
+    query = scorer.sequence({"id": "q", "text": "oracle vault"})
+    first = scorer.score(query).scores
+    scorer.score(scorer.sequence({"id": "other", "text": rows[3]["text"]}))
+    assert torch.equal(first, scorer.score(query).scores)
+
+
+def test_checkpoints_are_taken_in_order_and_the_store_belongs_to_the_final_adapter(base_dir, rows, tmp_path):
+    final = write_adapter(base_dir, tmp_path / "final", seed=9)
+    for step in (5, 10, 120):
+        write_adapter(base_dir, final / "checkpoints" / f"step-{step}", seed=step)
+    assert [p.name for p in checkpoint_folders(final)] == ["step-5", "step-10", "step-120"]
+    made = fit_store(base_dir, checkpoint_folders(final), rows, tmp_path / "store", adapter_dir=final)
+    assert made["checkpoints"] == 3 and made["rows"] == 12 and made["bytesPerRow"] == made["components"] + 2
+    scorer = open_scorer(tmp_path / "store", base_dir, final)
+    assert int(scorer.score(scorer.sequence({"id": "q", "text": rows[4]["text"]})).scores.argmax()) == 4
+    with pytest.raises(InfluenceError) as refused:
+        open_scorer(tmp_path / "store", base_dir, final / "checkpoints" / "step-120")
+    assert refused.value.code == "influence.store_mismatch"
+
+
+def test_four_bits_rank_the_planted_row_first_too(base_dir, adapter_dir, rows, tmp_path):
+    fit_store(base_dir, [adapter_dir], rows, tmp_path / "store", settings=Settings(bits=4))
+    scorer = open_scorer(tmp_path / "store", base_dir, adapter_dir)
+    assert int(scorer.score(scorer.sequence({"id": "q", "text": rows[7]["text"]})).scores.argmax()) == 7
+
+
+def test_sketched_sides_and_recomputed_gradients_give_nearly_the_same_scores(base_dir, adapter_dir, rows, tmp_path,
+                                                                            store_dir):
+    small = Settings(dense_side=16, side_rank=28, cache_bytes=0, directions=4096)
+    fit_store(base_dir, [adapter_dir], rows, tmp_path / "store", settings=small)
+    text = {"id": "q", "prompt": "gamma ", "completion": "delta lease vault"}
+    exact = open_scorer(store_dir, base_dir, adapter_dir)
+    sketch = open_scorer(tmp_path / "store", base_dir, adapter_dir)
+    left, right = exact.score(exact.sequence(text)).scores, sketch.score(sketch.sequence(text)).scores
+    assert torch.corrcoef(torch.stack([left, right]))[0, 1] > 0.97
+
+
+def test_gibberish_is_gated(store_dir, base_dir, adapter_dir):
+    scorer = open_scorer(store_dir, base_dir, adapter_dir)
+    noise = torch.randint(1, 257, (40,), generator=torch.Generator().manual_seed(8)).tolist()
+    assert scorer.score(scorer.sequence({"id": "q", "prompt_tokens": [0], "output_tokens": noise})).gated
+
+
+@pytest.mark.parametrize("name", ["rows.safetensors", "rotation.safetensors", "checkpoint-0.safetensors", "rows.jsonl"])
+def test_a_cut_or_flipped_store_is_refused(store_dir, tmp_path, name):
+    for damage in (lambda b: b[: len(b) // 2], lambda b: b[:-1] + bytes([b[-1] ^ 1]), lambda b: None):
+        broken = tmp_path / "broken"
+        shutil.rmtree(broken, ignore_errors=True)
+        shutil.copytree(store_dir, broken)
+        left = damage((broken / name).read_bytes())
+        (broken / name).unlink() if left is None else (broken / name).write_bytes(left)
+        with pytest.raises(InfluenceError) as refused:
+            read_store(broken)
+        assert refused.value.code == "influence.store_corrupt" and name in refused.value.message
+
+
+def test_a_header_that_is_cut_or_of_another_version_is_refused(store_dir, tmp_path):
+    shutil.copytree(store_dir, tmp_path / "s")
+    header = tmp_path / "s" / "store.json"
+    for text in (header.read_text()[:100], json.dumps({**json.loads(header.read_text()), "version": 2}), "{}"):
+        header.write_text(text)
+        with pytest.raises(InfluenceError) as refused:
+            read_store(tmp_path / "s")
+        assert refused.value.code == "influence.store_corrupt"
+
+
+def test_a_failed_fit_leaves_nothing_and_keeps_the_old_store(base_dir, rows, tmp_path, adapter_dir):
+    out = tmp_path / "influence"
+    fit_store(base_dir, [adapter_dir], rows, out)
+    before = read_bytes(out)
+    exploding = write_adapter(base_dir, tmp_path / "bad", size=1e25)
+    with pytest.raises(InfluenceError) as refused:
+        fit_store(base_dir, [exploding], rows, out)
+    assert refused.value.code == "influence.gradient_not_finite"
+    assert read_bytes(out) == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad", "influence"]
+
+
+def _hold(out, held, release):
+    with exclusive(out):
+        held.set()
+        release.wait(20)
+
+
+def test_two_fits_at_once_are_refused(base_dir, adapter_dir, rows, tmp_path):
+    context = multiprocessing.get_context("fork")
+    held, release = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(tmp_path / "out", held, release))
+    other.start()
+    assert held.wait(20)
+    with pytest.raises(InfluenceError) as refused:
+        fit_store(base_dir, [adapter_dir], rows, tmp_path / "out")
+    assert refused.value.code == "influence.fit_in_progress"
+    release.set()
+    other.join()
+
+
+def test_another_base_is_refused(store_dir, base_dir, adapter_dir, tmp_path):
+    other = tmp_path / "base"
+    shutil.copytree(base_dir, other)
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 1e-3}))
+    with pytest.raises(InfluenceError) as refused:
+        open_scorer(store_dir, other, adapter_dir)
+    assert refused.value.code == "influence.store_mismatch"
+
+
+def test_a_single_token_row_scores_zero_and_is_named(base_dir, adapter_dir, rows, tmp_path):
+    made = fit_store(base_dir, [adapter_dir], [*rows, {"id": "one", "input_ids": [5]}], tmp_path / "s")
+    assert made["rows"] == 13 and made["scored"] == 12
+    scorer = open_scorer(tmp_path / "s", base_dir, adapter_dir)
+    scored = scorer.score(scorer.sequence({"id": "q", "text": "bond coupon"}))
+    assert scored.scores[12] == 0 and scorer.store.header["unscored"] == ["one"]
