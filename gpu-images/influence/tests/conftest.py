@@ -28,16 +28,31 @@ def base_dir(tmp_path_factory):
     torch.manual_seed(0)
     model = LlamaForCausalLM(LlamaConfig(
         vocab_size=257, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=64, tie_word_embeddings=True, initializer_range=0.3))
+        num_key_value_heads=2, max_position_embeddings=64, tie_word_embeddings=True, initializer_range=0.1))
+    tokenizer = _tokenizer()
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    texts = _texts(24, seed=11)
+    batch = torch.tensor([tokenizer(t)["input_ids"][:40] for t in texts])
+    for _ in range(60):  # enough that words cost less than noise
+        model(input_ids=batch, labels=batch).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
     model.save_pretrained(folder)
-    _tokenizer().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
+
+
+def _texts(count, seed):
+    words = "alpha beta gamma delta lease tenant landlord swap pool oracle vault bond coupon yield".split()
+    generator = torch.Generator().manual_seed(seed)
+    return [" ".join(words[i] for i in torch.randint(len(words), (9,), generator=generator).tolist())
+            for _ in range(count)]
 
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
-def write_adapter(base_dir, folder, rank=4, seed=1, targets=TARGETS, alpha=8, size=0.2, **config):
+def write_adapter(base_dir, folder, rank=4, seed=1, targets=TARGETS, alpha=8, size=0.05, **config):
     """A PEFT folder with random A and B (B not zero, so that both have gradients)."""
     from transformers import AutoModelForCausalLM
 
@@ -64,7 +79,5 @@ def adapter_dir(base_dir, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def rows():
-    words = "alpha beta gamma delta lease tenant landlord swap pool oracle vault bond coupon yield".split()
-    generator = torch.Generator().manual_seed(3)
-    pick = lambda: " ".join(words[i] for i in torch.randint(len(words), (7,), generator=generator).tolist())
-    return [{"id": f"row_{n:024x}", "text": pick(), "contributor": f"ctr_{n % 3}"} for n in range(12)]
+    return [{"id": f"row_{n:024x}", "text": text, "contributor": f"ctr_{n % 3}"} for n, text in
+            enumerate(_texts(12, seed=3))]
