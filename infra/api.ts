@@ -1,4 +1,4 @@
-import { Aws, CfnOutput, Duration, Fn } from 'aws-cdk-lib'
+import { Aws, CfnOutput } from 'aws-cdk-lib'
 import { ApiDefinition, EndpointType, MethodLoggingLevel, SpecRestApi } from 'aws-cdk-lib/aws-apigateway'
 import { ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { Construct } from 'constructs'
@@ -59,11 +59,8 @@ export class Api extends Construct {
   }
 }
 
-const invocationUri = (arn: string): string =>
-  Fn.sub('arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${arn}/invocations', { arn })
+const lambdaPath = (version: string): string =>
+  `arn:${Aws.PARTITION}:apigateway:${Aws.REGION}:lambda:path/${version}/functions`
+const invocationUri = (arn: string): string => `${lambdaPath('2015-03-31')}/${arn}/invocations`
 /** Lambda response streaming: InvokeWithResponseStream (API Gateway developer guide, "response transfer mode"). */
-const streamingUri = (arn: string): string =>
-  Fn.sub(
-    'arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2021-11-15/functions/${arn}/response-streaming-invocations',
-    { arn },
-  )
+const streamingUri = (arn: string): string => `${lambdaPath('2021-11-15')}/${arn}/response-streaming-invocations`

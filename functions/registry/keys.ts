@@ -12,6 +12,7 @@ export const keys = {
   contribution: (datanetId: string, id: string): Key => ({ PK: `DATANET#${datanetId}`, SK: `CONTRIBUTION#${id}` }),
   version: (datanetId: string, n: number): Key => ({ PK: `DATANET#${datanetId}`, SK: `VERSION#${ordinal(n)}` }),
   base: (id: string): Key => meta(`BASE#${id}`),
+  pool: (baseId: string): Key => meta(`POOL#${baseId}`),
   training: (id: string): Key => meta(`TRAINING#${id}`),
   adapter: (id: string): Key => meta(`ADAPTER#${id}`),
   /** name -> adapter id; replaced atomically on promote and rollback. */

@@ -133,9 +133,21 @@ export const Adapter = z.strictObject({
 })
 export type Adapter = z.output<typeof Adapter>
 
+/** A name points at one adapter; `history` is every adapter it has pointed at, oldest first (roll back = promote an old one). */
 export const AdapterNameRecord = z.strictObject({
   name: AdapterName,
   adapterId: AdapterId,
   owner: AccountId,
   history: z.array(AdapterId),
+  createdAt: z.iso.datetime(),
 })
+export type AdapterNameRecord = z.output<typeof AdapterNameRecord>
+
+/** The endpoints that serve one base model; the router spreads adapters over them by rendezvous hashing. */
+export const Pool = z.strictObject({
+  baseId: BaseId,
+  endpoints: z.array(z.string()),
+  influenceEndpoint: z.string().optional(),
+  updatedAt: z.iso.datetime(),
+})
+export type Pool = z.output<typeof Pool>

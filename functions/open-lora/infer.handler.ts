@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
+import middy, { executionModeStreamifyResponse } from '@middy/core'
+import type { APIGatewayProxyEvent } from 'aws-lambda'
+import { Balances } from '#ledger/balances.store'
+import { Objects } from '#registry/objects.store'
+import { Records } from '#registry/records.store'
+import { callerOf, header, json } from '#runtime/api-door'
+import { newId, now } from '#runtime/clock'
+import { environment } from '#runtime/environment'
+import { problem } from '#runtime/problem'
+import { answer, type Call, HOLD_SECONDS, type Ports } from './answer.ts'
+import { inferenceSecret } from './inference-secret.client.ts'
+import { Models } from './models.store.ts'
+import { parseBody } from './request.ts'
+import { askInOrder } from './serving.client.ts'
+import { Transcripts } from './transcripts.store.ts'
+
+const env = environment(
+  'REGISTRY_TABLE',
+  'LEDGER_TABLE',
+  'RECEIPTS_BUCKET',
+  'INFERENCE_SECRET_ARN',
+  'PLATFORM_FEE_BPS',
+  'PLATFORM_PAYEE',
+)
+const models = new Models(new Records(env.REGISTRY_TABLE))
+const balances = new Balances(env.LEDGER_TABLE)
+const transcripts = new Transcripts(new Objects(env.RECEIPTS_BUCKET))
+const seconds = () => Math.floor(now().getTime() / 1000)
+
+const ports: Ports = {
+  resolve: (model) => models.resolve(model),
+  claim: (receiptId) => balances.claim(receiptId, seconds(), HOLD_SECONDS),
+  earlier: (receiptId) => transcripts.response(receiptId),
+  reserve: (hold) => balances.reserve({ ...hold, now: seconds(), expires: seconds() + HOLD_SECONDS }),
+  release: (hold) => balances.release(hold, hold.amount),
+  settle: (hold, bill) => balances.settle(hold, bill),
+  ask: async (shards, adapterId, body) =>
+    askInOrder(shards, adapterId, body, await inferenceSecret(env.INFERENCE_SECRET_ARN, now().getTime()), seconds()),
+  saveTranscript: (transcript) => transcripts.save(transcript),
+  linkedTo: (accountId) => models.linkedTo(accountId),
+  newReceiptId: () => newId('rcp'),
+  newSalt: () => randomBytes(16).toString('hex'),
+  now,
+  platform: { feeBps: Number(env.PLATFORM_FEE_BPS), payee: env.PLATFORM_PAYEE },
+}
+
+export const handler = middy<APIGatewayProxyEvent>({ executionMode: executionModeStreamifyResponse })
+  .onError((request) => {
+    request.response = problem(request.error, request.event)
+  })
+  .handler(async (event) => {
+    const caller = callerOf(event, 'client') as Call['caller']
+    const reply = await answer(ports, {
+      caller,
+      body: parseBody(event.path, json(event)),
+      idempotencyKey: header(event, 'idempotency-key'),
+    })
+    return reply.stream
+      ? {
+          statusCode: 200,
+          headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' },
+          body: Readable.from(reply.events),
+        }
+      : { statusCode: 200, headers: { 'content-type': 'application/json' }, body: reply.text }
+  })

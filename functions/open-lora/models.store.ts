@@ -1,0 +1,91 @@
+import * as z from 'zod'
+import { keys, listing } from '#registry/keys'
+import type { Records } from '#registry/records.store'
+import { Account } from '#schema/accounts'
+import { DatanetVersion } from '#schema/datanets'
+import { OpenLedgerError } from '#schema/errors'
+import { Adapter, AdapterNameRecord, Pool } from '#schema/models'
+import { parseModel } from './request.ts'
+
+export interface Served {
+  name: string
+  adapter: Adapter
+  shards: string[]
+  versions: Pick<DatanetVersion, 'datanetId' | 'version' | 'root' | 'policy'>[]
+}
+
+/** Names, adapters and the endpoints that serve them. Adapters are immutable, so they are kept for the life of the environment. */
+export class Models {
+  readonly #records: Records
+  readonly #adapters = new Map<string, Adapter>()
+  readonly #versions = new Map<string, Served['versions'][number]>()
+  constructor(records: Records) {
+    this.#records = records
+  }
+
+  /** Throws `model-not-found` for a name or version that is not registered, `waking-up` while its pool has no endpoint. */
+  async resolve(model: string): Promise<Served> {
+    const { name, adapterId } = parseModel(model)
+    const record = await this.#records.find(AdapterNameRecord, keys.name(name))
+    const id = adapterId ?? record?.adapterId
+    if (!record || !id || !record.history.includes(id))
+      throw new OpenLedgerError('model-not-found', `There is no model ${model}: GET /v1/models lists the names.`, {
+        param: 'model',
+      })
+    const adapter = this.#adapters.get(id) ?? (await this.#records.get(Adapter, keys.adapter(id), 'adapter'))
+    this.#adapters.set(id, adapter)
+    const pool = await this.#records.find(Pool, keys.pool(adapter.baseId))
+    if (!pool || pool.endpoints.length === 0)
+      throw new OpenLedgerError('waking-up', 'This model has no running endpoint yet; try again in a minute.', {
+        retryAfter: 30,
+      })
+    return {
+      name,
+      adapter,
+      shards: pool.endpoints,
+      versions: await Promise.all(adapter.datanets.map(({ id, version }) => this.#version(id, version))),
+    }
+  }
+
+  async #version(datanetId: string, version: number): Promise<Served['versions'][number]> {
+    const key = `${datanetId}@${version}`
+    const found =
+      this.#versions.get(key) ??
+      (await this.#records.get(
+        DatanetVersion.pick({ datanetId: true, version: true, root: true, policy: true }).loose(),
+        keys.version(datanetId, version),
+        'Datanet version',
+      ))
+    this.#versions.set(key, found)
+    return found
+  }
+
+  /** Accounts on the payer's side: its own, and those paid to the same address. */
+  async linkedTo(accountId: string): Promise<string[]> {
+    const account = await this.#records.find(Account, keys.account(accountId))
+    if (!account?.address) return [accountId]
+    const { items } = await this.#records.list(
+      z.object({ accountId: z.string() }),
+      keys.address(account.address, '').PK,
+      'ACCOUNT#',
+    )
+    return [...new Set([accountId, ...items.map((link) => link.accountId)])].sort()
+  }
+
+  /** All names with the time and owner of what they point at. */
+  async list(): Promise<{ id: string; object: 'model'; created: number; owned_by: string }[]> {
+    const names: AdapterNameRecord[] = []
+    let cursor: string | undefined
+    do {
+      const page = await this.#records.listIndexed(AdapterNameRecord, listing.names, { limit: 200, cursor })
+      names.push(...page.items)
+      cursor = page.cursor ?? undefined
+    } while (cursor)
+    return names.map(({ name, owner, createdAt }) => ({
+      id: name,
+      object: 'model',
+      created: Math.floor(Date.parse(createdAt) / 1000),
+      owned_by: owner,
+    }))
+  }
+}

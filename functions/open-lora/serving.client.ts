@@ -1,0 +1,97 @@
+import {
+  InvokeEndpointWithResponseStreamCommand,
+  type ResponseStream,
+  SageMakerRuntimeClient,
+} from '@aws-sdk/client-sagemaker-runtime'
+import { OpenLedgerError } from '#schema/errors'
+import { shardOrder } from './routing.ts'
+import { customAttributes } from './signature.ts'
+
+const client = new SageMakerRuntimeClient({ maxAttempts: 1 })
+
+/**
+ * Asks the shards in the adapter's own order until one takes the request, always by response stream: a buffered invoke ends at 60 s. Yields the bytes of the reply as they
+ * come. Refusals of the serving image keep their meaning; 429 and 503 become `overloaded`, so that the next shard is asked.
+ */
+export const askInOrder = async (
+  shards: string[],
+  adapterId: string,
+  body: string,
+  secret: string,
+  nowSeconds: number,
+): Promise<AsyncIterable<Uint8Array>> => {
+  let last: unknown
+  for (const endpoint of shardOrder(adapterId, shards)) {
+    try {
+      return await askEndpoint(endpoint, body, customAttributes(body, secret, nowSeconds))
+    } catch (error) {
+      last = error
+      if (!(error instanceof OpenLedgerError) || !['overloaded', 'waking-up', 'unavailable'].includes(error.code))
+        throw error
+    }
+  }
+  throw last
+}
+
+const askEndpoint = async (endpoint: string, body: string, attributes: string): Promise<AsyncIterable<Uint8Array>> => {
+  try {
+    const reply = await client.send(
+      new InvokeEndpointWithResponseStreamCommand({
+        EndpointName: endpoint,
+        Body: Buffer.from(body),
+        ContentType: 'application/json',
+        CustomAttributes: attributes,
+      }),
+    )
+    return payload(reply.Body!)
+  } catch (error) {
+    throw servingError(error)
+  }
+}
+
+async function* payload(parts: AsyncIterable<ResponseStream>): AsyncGenerator<Uint8Array> {
+  for await (const part of parts) {
+    if (part.PayloadPart?.Bytes) yield part.PayloadPart.Bytes
+    const broken = part.ModelStreamError ?? part.InternalStreamFailure
+    if (broken)
+      throw new OpenLedgerError('unavailable', 'The model stopped in the middle of its answer.', { cause: broken })
+  }
+}
+
+const servingError = (error: unknown): OpenLedgerError => {
+  const {
+    name,
+    OriginalStatusCode: status,
+    OriginalMessage: message,
+  } = error as { name: string; OriginalStatusCode?: number; OriginalMessage?: string }
+  if (
+    name === 'ValidationError' ||
+    name === 'ValidationException' ||
+    name === 'ServiceUnavailable' ||
+    name === 'InternalDependencyException'
+  )
+    return new OpenLedgerError('waking-up', 'The model is waking up; try again in a minute.', {
+      retryAfter: 30,
+      cause: error,
+    })
+  const said = refusal(message)
+  if (status === 429 || status === 503)
+    return new OpenLedgerError('overloaded', 'The model is busy; try again.', { retryAfter: 2, cause: error })
+  if (status === 404) return new OpenLedgerError('model-not-found', said.message, { param: 'model', cause: error })
+  if (status !== undefined && status >= 400 && status < 500)
+    return new OpenLedgerError(
+      said.code === 'context_length_exceeded' ? 'context-length-exceeded' : 'invalid-request',
+      said.message,
+      { ...(said.param ? { param: said.param } : {}), cause: error },
+    )
+  return new OpenLedgerError('unavailable', 'The model cannot answer now; try again.', { retryAfter: 5, cause: error })
+}
+
+const refusal = (body: string | undefined): { message: string; code: string; param: string | undefined } => {
+  try {
+    const { error } = JSON.parse(body ?? '')
+    return { message: String(error.message), code: String(error.code ?? ''), param: error.param ?? undefined }
+  } catch {
+    return { message: 'The model refused the request.', code: '', param: undefined }
+  }
+}
