@@ -54,11 +54,16 @@ def _row_losses(model, tokens, weights, mask, owner, rows: int) -> torch.Tensor:
     return torch.zeros(rows, device=tokens.device).index_add(0, owner, per_window)
 
 
-def losses(model, sequences: list[Sequence]) -> list[float]:
-    """Mean token loss per sequence (all must have windows); one forward pass."""
+def batch_losses(model, sequences: list[Sequence]) -> torch.Tensor:
+    """Mean token loss per sequence (all must have windows), differentiable."""
     device = next(model.parameters()).device
+    return _row_losses(model, *_tensors(sequences, device), len(sequences))
+
+
+def losses(model, sequences: list[Sequence]) -> list[float]:
+    """The same without a graph: one forward pass."""
     with torch.no_grad():
-        return _row_losses(model, *_tensors(sequences, device), len(sequences)).tolist()
+        return batch_losses(model, sequences).tolist()
 
 
 def row_gradients(probe: LoraProbe, sequences: list[Sequence], sink: Sink) -> list[float]:
