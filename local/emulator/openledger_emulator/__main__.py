@@ -1,0 +1,50 @@
+"""`python -m openledger_emulator --port N --state DIR --images DIR`: the embedded AWS in one process.
+
+It stops, and saves, on SIGTERM and SIGINT, and also when its standard input closes: whoever started it holds the
+other end of that pipe, so even a `kill -9` of the starter leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import threading
+
+from . import settings as configuration
+
+
+def main() -> None:
+    settings = configuration.parse(sys.argv[1:])
+    scratch = settings.state / "tmp"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    configuration.export(settings)
+
+    from . import assembly
+
+    assembly.install(settings)
+    threading.Thread(target=_stop_with_starter, name="openledger-starter-watch", daemon=True).start()
+
+    from ministack import app
+
+    sys.argv = ["ministack"]
+    try:
+        app.main()
+    finally:
+        assembly.stop()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _stop_with_starter() -> None:
+    """The starter never writes; end of file means that it is gone."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Every hook, installed in order; reads as the list of what the embedded AWS adds to MiniStack."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from . import seam
+from .hooks import cloudformation, control, lambda_worker, response_streaming, sagemaker_service, state_machines
+from .sagemaker.service import SageMaker
+from .settings import Settings
+from .snapshots import Snapshots
+
+_log = logging.getLogger("openledger")
+_running: list[SageMaker] = []
+_snapshots = Snapshots()
+
+
+def install(settings: Settings) -> SageMaker:
+    """Install all hooks into the MiniStack of this process; raises seam.MiniStackMoved when one no longer fits."""
+    if seam.version() != seam.TESTED_VERSION:
+        _log.warning("MiniStack %s is not the tested %s", seam.version(), seam.TESTED_VERSION)
+    service = SageMaker(settings.images, settings.state / "tmp", settings.endpoint)
+    sagemaker_service.install(service)
+    cloudformation.install(service)
+    state_machines.install(service)
+    lambda_worker.install()
+    response_streaming.install()
+    app = response_streaming.wrap(seam.need("app", "app", "assembly"))
+    app = control.wrap(app, settings.control_token, _snapshots.save, lambda: processes(service))
+    seam.replace("app", "app", _after_start(app, service), "assembly")
+    _running.append(service)
+    return service
+
+
+def processes(service: SageMaker) -> dict:
+    """What runs for endpoints now: variant -> pid and port, by endpoint."""
+    return service.endpoints.running()
+
+
+def stop() -> None:
+    """End the jobs and containers; called when the server has stopped and saved."""
+    _snapshots.stop()
+    for service in _running:
+        service.stop()
+
+
+def _after_start(app, service: SageMaker):
+    """Once the gateway accepts requests: bring persisted endpoints up again and begin to take snapshots."""
+
+    async def started(scope, receive, send):
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+
+        async def watch(message):
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                threading.Thread(target=service.resume, name="openledger-resume", daemon=True).start()
+                _snapshots.start()
+
+        await app(scope, receive, watch)
+
+    return started

@@ -1,0 +1,76 @@
+"""Our own routes of the gateway, for whoever started it: `/_openledger/auth`, `/_openledger/save`, `/_openledger/health`.
+
+They need the control token that the starter passed by environment: a web page that a user has open can reach a
+loopback port, and must not be able to switch IAM off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from collections.abc import Callable
+
+from ..seam import need
+
+HOOK = "control"
+PREFIX = "/_openledger/"
+TOKEN_HEADER = b"x-openledger-control"
+
+
+def wrap(app, token: str, save: Callable[[], None], processes: Callable[[], dict]):
+    """The ASGI app with the control routes in front."""
+
+    async def controlled(scope, receive, send):
+        path = scope.get("path", "")
+        if scope["type"] != "http" or not path.startswith(PREFIX) or path.startswith(f"{PREFIX}stream/"):
+            await app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(TOKEN_HEADER, b"")
+        if not token or not hmac.compare_digest(given, token.encode()):
+            await _reply(send, 403, {"message": "the control token is missing or wrong"})
+            return
+        body = await _body(receive)
+        action = path[len(PREFIX) :]
+        if action == "auth" and scope["method"] == "POST":
+            await asyncio.to_thread(switch_iam, bool(json.loads(body)["enabled"]))
+            await _reply(send, 200, {"enabled": need("app", "AUTH", HOOK)})
+        elif action == "save" and scope["method"] == "POST":
+            await asyncio.to_thread(save)
+            await _reply(send, 200, {"saved": True})
+        elif action == "health":
+            await _reply(send, 200, {"iam": need("app", "AUTH", HOOK), "processes": processes()})
+        else:
+            await _reply(send, 404, {"message": f"no control route {path}"})
+
+    return controlled
+
+
+def switch_iam(enabled: bool) -> None:
+    """Turn IAM on or off. Warm Lambda workers hold the credentials of the mode they were started in, so they go."""
+    from ministack import app
+
+    app.AUTH = enabled
+    workers = need("core.lambda_runtime", "_workers", HOOK)
+    lock = need("core.lambda_runtime", "_lock", HOOK)
+    with lock:
+        idle = []
+        for key, entries in list(workers.items()):
+            idle += [worker for worker in entries if not worker.in_use]
+            workers[key] = [worker for worker in entries if worker.in_use]
+    need("core.lambda_runtime", "kill_workers", HOOK)(idle)
+
+
+async def _body(receive) -> bytes:
+    whole = b""
+    while True:
+        message = await receive()
+        whole += message.get("body", b"")
+        if not message.get("more_body"):
+            return whole
+
+
+async def _reply(send, status: int, body: dict) -> None:
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(body).encode()})

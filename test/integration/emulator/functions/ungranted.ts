@@ -1,0 +1,1 @@
+export { putRecord as handler } from './put-record.ts'
