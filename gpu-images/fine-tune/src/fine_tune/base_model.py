@@ -1,0 +1,108 @@
+"""`python -m fine_tune.base_model build|corpus|digest`: the small base model of the local platform."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from fine_tune.digest import BASE_CARD, files_digest, folder_digest, folder_files
+
+BASE_ID = "openledger-docs-4m"
+REPOSITORY = Path(__file__).resolve().parents[4]
+
+
+def build(args: argparse.Namespace) -> dict[str, object]:
+    """Collect the corpus, train tokenizer and model, write the folder. The last file written is base.json."""
+    import torch
+    from transformers import GenerationConfig
+
+    from fine_tune.base import pretrain, tokenizer, unigram
+    from fine_tune.base.corpus import HELD_OUT, collect
+
+    out: Path = args.out
+    if out.exists() and any(out.iterdir()) and not args.force:
+        sys.exit(f"{out} is not empty (use --force)")
+    corpus = collect(args.root)
+    if not corpus.documents:
+        sys.exit(f"no texts below {args.root}: run npm ci and set-up first")
+    print(f"corpus {len(corpus.documents)} documents, {corpus.bytes} bytes, sha256 {corpus.digest}", file=sys.stderr)
+    shape = pretrain.Shape(width=args.width, inner=args.width * 9 // 4, layers=args.layers)
+    budget = pretrain.Budget(minutes=args.minutes, steps=args.steps)
+    words = tokenizer.train_tokenizer([text for _, _, text in corpus.documents], shape.positions)
+    tokens = pretrain.stream(corpus, words, args.seed)
+    print(f"{len(tokens)} tokens", file=sys.stderr)
+    model = pretrain.new_model(words, shape, args.seed)
+    result = pretrain.pretrain(model, tokens, budget)
+
+    out.mkdir(parents=True, exist_ok=True)
+    model.generation_config = GenerationConfig(eos_token_id=words.eos_token_id, pad_token_id=words.pad_token_id)
+    model.to(torch.float16).save_pretrained(out)
+    tokenizer.save(words, out)
+    (out / "unigram.bin").write_bytes(unigram.unigram_table(tokens, len(words)))
+    files = folder_files(out)
+    card = {
+        "id": BASE_ID,
+        "digest": files_digest(files),
+        "parameters": model.num_parameters(),
+        "files": files,
+        "corpus": {"digest": corpus.digest, "documents": len(corpus.documents), "bytes": corpus.bytes,
+                   "tokens": len(tokens), "heldOut": list(HELD_OUT), "packages": corpus.packages},
+        "recipe": {"command": "python -m fine_tune.base_model build", "seed": args.seed, "chatShare": pretrain.CHAT_SHARE,
+                   "shape": vars(shape), "budget": vars(budget), "result": result, "torch": torch.__version__},
+    }
+    (out / BASE_CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
+    return {"id": BASE_ID, "digest": card["digest"], "parameters": card["parameters"], **result}
+
+
+def corpus(args: argparse.Namespace) -> dict[str, object]:
+    """Write the corpus as JSON lines {"source","text"} to --out, or only count it."""
+    from fine_tune.base.corpus import collect
+
+    found = collect(args.root)
+    if args.out:
+        with args.out.open("w") as file:
+            for source, _, text in found.documents:
+                file.write(json.dumps({"source": source, "text": text}, ensure_ascii=False) + "\n")
+    return {"documents": len(found.documents), "bytes": found.bytes, "digest": found.digest}
+
+
+def digest(args: argparse.Namespace) -> dict[str, object]:
+    """The folder's digest; where it has a base.json, the exit status says whether the two agree."""
+    found = folder_digest(args.dir)
+    card = args.dir / BASE_CARD
+    stated = json.loads(card.read_text())["digest"] if card.exists() else None
+    return {"digest": found, "stated": stated, "agrees": stated in (None, found)}
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="base-model", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+    make = commands.add_parser("build", help="collect the texts, train tokenizer and model")
+    make.add_argument("--out", type=Path, required=True)
+    make.add_argument("--minutes", type=float, default=15.0, help="time for the training itself")
+    make.add_argument("--steps", type=int, help="a number of steps in place of a time: repeatable")
+    make.add_argument("--seed", type=int, default=1)
+    make.add_argument("--root", type=Path, default=REPOSITORY, help="folder with node_modules and .venv")
+    make.add_argument("--width", type=int, default=256)
+    make.add_argument("--layers", type=int, default=4)
+    make.add_argument("--force", action="store_true")
+    make.set_defaults(run=build)
+    texts = commands.add_parser("corpus", help="only collect the texts")
+    texts.add_argument("--out", type=Path)
+    texts.add_argument("--root", type=Path, default=REPOSITORY)
+    texts.set_defaults(run=corpus)
+    check = commands.add_parser("digest", help="digest of a model folder, compared with its base.json")
+    check.add_argument("dir", type=Path)
+    check.set_defaults(run=digest)
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    result = args.run(args)
+    print(json.dumps(result))
+    return 0 if result.get("agrees", True) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""Rows as token sequences with labels: what the model sees, and on which tokens it is corrected."""
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from fine_tune.refusal import Refusal
+from fine_tune.rows import Row
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row whole. labels[i] is input_ids[i], or -100 where the token is not trained on."""
+
+    row: Row
+    input_ids: list[int]
+    labels: list[int]
+
+    @property
+    def trained_tokens(self) -> int:
+        """Tokens that a loss is taken over; the first of a sequence has nothing before it."""
+        return sum(label != IGNORED for label in self.labels[1:])
+
+    def windows(self, length: int) -> list[tuple[list[int], list[int]]]:
+        """Pieces of at most `length` tokens of this row alone; pieces without a trained token are left out."""
+        cuts = range(0, len(self.input_ids), length)
+        pieces = [(self.input_ids[at:at + length], self.labels[at:at + length]) for at in cuts]
+        return [(ids, labels) for ids, labels in pieces if any(label != IGNORED for label in labels[1:])]
+
+
+def with_eos(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
+    eos = tokenizer.eos_token_id
+    return ids if eos is None or (ids and ids[-1] == eos) else [*ids, eos]
+
+
+def plain(tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str) -> tuple[list[int], list[int]]:
+    """Prompt with the tokenizer's own beginning, then the completion with an end; the loss is on the completion."""
+    before = tokenizer(prompt)["input_ids"] if prompt else []
+    if before and before[-1] == tokenizer.eos_token_id:
+        before = before[:-1]
+    after = with_eos(tokenizer, tokenizer(completion, add_special_tokens=not prompt)["input_ids"])
+    return [*before, *after], [*([IGNORED] * len(before)), *after]
+
+
+def conversation(tokenizer: PreTrainedTokenizerBase, messages: list[dict], where: str) -> tuple[list[int], list[int]]:
+    """By the base's chat template; the loss is on what the assistant says.
+
+    A template without generation marks cannot tell all answers apart: then the loss is on the last answer.
+    """
+    if messages[-1]["role"] != "assistant":
+        raise Refusal("bad-rows", f"{where}: the last message must be the assistant's")
+    whole = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True,
+                                          return_assistant_tokens_mask="{% generation" in template_of(tokenizer))
+    ids = list(whole["input_ids"])
+    if "assistant_masks" in whole:
+        return ids, [token if said else IGNORED for token, said in zip(ids, whole["assistant_masks"], strict=True)]
+    asked = list(tokenizer.apply_chat_template(messages[:-1], tokenize=True, add_generation_prompt=True,
+                                               return_dict=True)["input_ids"])
+    start = len(asked) if ids[: len(asked)] == asked else 0
+    return ids, [*([IGNORED] * start), *ids[start:]]
+
+
+def template_of(tokenizer: PreTrainedTokenizerBase) -> str:
+    template = tokenizer.chat_template or ""
+    return template.get("default", "") if isinstance(template, dict) else template
+
+
+def as_example(tokenizer: PreTrainedTokenizerBase, row: Row) -> Example:
+    """messages and prompt + completion go through the chat template; a plain text is trained as it stands."""
+    if row.messages:
+        if not template_of(tokenizer):
+            raise Refusal("no-chat-template", f"row {row.id} holds messages, and this base has no chat template")
+        ids, labels = conversation(tokenizer, list(row.messages), f"row {row.id}")
+    elif row.prompt is not None and row.completion:
+        if template_of(tokenizer):
+            turns = [{"role": "user", "content": row.prompt}, {"role": "assistant", "content": row.completion}]
+            ids, labels = conversation(tokenizer, turns, f"row {row.id}")
+        else:
+            ids, labels = plain(tokenizer, row.prompt, row.completion)
+    else:
+        ids, labels = plain(tokenizer, "", row.text)
+    return Example(row, ids, labels)
+
+
+def as_examples(tokenizer: PreTrainedTokenizerBase, rows: list[Row]) -> list[Example]:
+    return [as_example(tokenizer, row) for row in rows]

@@ -1,0 +1,26 @@
+"""Why a training cannot go on, in words that the builder of a recipe can act on."""
+
+from pathlib import Path
+
+# SageMaker shows the first 1,024 characters of output/failure as FailureReason
+# (docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html).
+REASON_LIMIT = 1024
+
+
+class Refusal(Exception):
+    """A failure with a stable code; `str()` is `code: detail`."""
+
+    def __init__(self, code: str, detail: str):
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+
+
+class Interrupted(Exception):
+    """SIGTERM came: the state is saved, the same job goes on from there when it is started again."""
+
+
+def write_failure(root: Path, reason: str) -> None:
+    """Write output/failure, whole characters within the limit."""
+    folder = root / "output"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "failure").write_text(reason[:REASON_LIMIT], encoding="utf-8")

@@ -1,0 +1,73 @@
+"""The training itself: TRL's SFTTrainer over windows in a fixed order, with checkpoints that a later start goes on from."""
+
+import time
+from pathlib import Path
+
+import datasets
+import torch
+from peft import PeftModel
+from transformers import PreTrainedTokenizerBase, PrinterCallback, ProgressCallback
+from transformers.trainer_utils import get_last_checkpoint
+from trl import SFTConfig, SFTTrainer
+
+from fine_tune.examples import Example
+from fine_tune.job import Job
+from fine_tune.order import batches, total_steps
+from fine_tune.refusal import Interrupted, Refusal
+from fine_tune.watch import KeepAdapters, StopSignals, TellMetrics
+
+
+def settings(folder: Path, job: Job, steps: int) -> SFTConfig:
+    """TRL's settings. The dataset is already ordered and repeated: one sequential pass over it is the whole run."""
+    chosen = job.hyperparameters
+    cuda = torch.cuda.is_available()
+    return SFTConfig(
+        output_dir=str(folder), per_device_train_batch_size=chosen.batchSize, max_steps=steps,
+        learning_rate=chosen.learningRate, lr_scheduler_type=chosen.schedule if chosen.schedule != "constant" else "constant_with_warmup",
+        warmup_steps=int(chosen.warmupRatio * steps), weight_decay=0.0, seed=chosen.seed, data_seed=chosen.seed,
+        train_sampling_strategy="sequential", shuffle_dataset=False, packing=False, max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True}, remove_unused_columns=True, dataloader_pin_memory=cuda,
+        bf16=cuda and job.method != "full-precision-lora", use_cpu=not cuda, gradient_checkpointing=cuda,
+        report_to=[], disable_tqdm=True, logging_steps=1, logging_nan_inf_filter=False,
+        save_strategy="no", loss_type="nll", optim="adamw_torch")
+
+
+def ordered(examples: list[Example], job: Job) -> tuple[datasets.Dataset, int]:
+    """The windows in the order of the run, and the number of steps."""
+    chosen = job.hyperparameters
+    windows = [piece for example in examples for piece in example.windows(chosen.maxSequenceLength)]
+    if not windows:
+        raise Refusal("no-rows", "no row has two tokens or more to train on")
+    steps = total_steps(len(windows), chosen.batchSize, chosen.epochs, chosen.maxSteps)
+    plan = batches([len(ids) for ids, _ in windows], chosen.batchSize, steps, chosen.seed)
+    shown = [windows[number] for batch in plan for number in batch]
+    return datasets.Dataset.from_dict({"input_ids": [ids for ids, _ in shown], "labels": [labels for _, labels in shown]}), steps
+
+
+def train(model: PeftModel, tokenizer: PreTrainedTokenizerBase, examples: list[Example], job: Job, folder: Path,
+          started: float) -> dict:
+    """Train in place. Returns {"steps", "train_loss", "seconds", "adapters": [folders]}.
+
+    Raises Interrupted after SIGTERM, Refusal("time-limit") when the job's seconds are over (both with a checkpoint),
+    Refusal("diverged") when the loss is no longer a number.
+    """
+    dataset, steps = ordered(examples, job)
+    signals = StopSignals(None if job.max_seconds is None else started + job.max_seconds)
+    tell = TellMetrics()
+    keep = KeepAdapters(folder, steps, int(job.influence.get("checkpoints") or 0), job.base_id)
+    began = time.monotonic()
+    trainer = SFTTrainer(model=model, args=settings(folder, job, steps), train_dataset=dataset,
+                         processing_class=tokenizer, callbacks=[tell, keep, signals])
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    trainer.create_model_card = lambda *_, **__: None  # its text carries local paths
+    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    trainer.train(resume_from_checkpoint=last)
+    if tell.bad:
+        raise Refusal("diverged", f"the loss is not a number after step {trainer.state.global_step}: lower the learning rate")
+    if signals.terminated:
+        raise Interrupted(f"stopped after step {trainer.state.global_step} of {steps}")
+    if trainer.state.global_step < steps:
+        raise Refusal("time-limit", f"{job.max_seconds:g} seconds were over after step {trainer.state.global_step} of {steps}")
+    return {"steps": steps, "train_loss": tell.recent(steps), "seconds": time.monotonic() - began,
+            "adapters": keep.folders()}

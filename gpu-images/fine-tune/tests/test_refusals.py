@@ -1,0 +1,78 @@
+"""What cannot be trained ends with a typed reason in output/failure and a status above 0."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conftest import row
+from fine_tune.refusal import write_failure
+
+
+def reason(root: Path) -> str:
+    assert not (root / "model/manifest.json").exists()
+    return (root / "output/failure").read_text()
+
+
+@pytest.mark.parametrize(("more", "expected"), [
+    ({"method": "qlora"}, "method-needs-gpu: qlora"),
+    ({"method": "magic"}, "bad-job: method: 'magic'"),
+    ({"hyperparameters": {"rank": 0}}, "bad-job: hyperparameters.rank: 0 must be between 1 and 256"),
+    ({"hyperparameters": {"rank": 2.5}}, "bad-job: hyperparameters.rank: 2.5 must be a whole number"),
+    ({"hyperparameters": {"learningrate": 1}}, "bad-job: hyperparameters.learningrate is unknown"),
+    ({"hyperparameters": {"learningRate": float("nan")}}, "bad-job: hyperparameters.learningRate: nan"),
+    ({"hyperparameters": {"targetModules": ["q_proj", "nope"]}}, "bad-job: hyperparameters.targetModules: nope"),
+    ({"baseDigest": "0" * 64}, "wrong-base: the base in the channel has digest"),
+    ({"rows": []}, "no-rows: the row files are empty"),
+    ({"rows": [{"id": "row_1", "text": 5}]}, "bad-rows: dn_1/ctr_1.jsonl, line 1: text must be a string"),
+    ({"rows": [row("the same twice", 1), row("the same twice", 2)]}, "bad-rows: dn_1/ctr_1.jsonl, line 2: the id"),
+    ({"rows": [row("x", 1, messages=[{"role": "user", "content": "hi"}])]}, "bad-rows: row row_"),
+    ({"limits": {"maxSeconds": -1}}, "bad-job: limits.maxSeconds: -1"),
+])
+def test_the_reason_names_the_field(make_job, run_job, more, expected):
+    root = make_job(**more)
+    assert run_job(root) == 1
+    assert reason(root).startswith(expected)
+
+
+@pytest.mark.parametrize(("channel", "expected"), [("rows", "no-rows: no channel with rows"), ("base", "no-base: no base model")])
+def test_a_missing_channel_is_named(make_job, run_job, channel, expected):
+    root = make_job()
+    shutil.rmtree(root / "input/data" / channel)
+    assert run_job(root) == 1
+    assert reason(root).startswith(expected)
+
+
+def test_pickled_base_weights_are_not_loaded(make_job, run_job):
+    root = make_job()
+    (root / "input/data/base/model.safetensors").rename(root / "input/data/base/pytorch_model.bin")
+    assert run_job(root) == 1
+    assert "pickled weights are not loaded" in reason(root)
+
+
+def test_the_time_limit_stops_with_a_checkpoint_and_a_longer_limit_goes_on(make_job, run_job):
+    root = make_job(hyperparameters={"epochs": 20}, limits={"maxSeconds": 0.01})
+    assert run_job(root) == 1
+    assert reason(root).startswith("time-limit: 0.01 seconds were over after step 1 of 45")
+    job = root / "input/data/job/job.json"
+    job.write_text(json.dumps({**json.loads(job.read_text()), "limits": {"maxSeconds": 300}}))
+    assert run_job(root) == 0
+    assert not (root / "output/failure").exists()
+
+
+def test_a_loss_that_is_no_number_ends_the_job(make_job, run_job, monkeypatch):
+    from fine_tune import watch
+
+    told = watch.TellMetrics.on_log
+    monkeypatch.setattr(watch.TellMetrics, "on_log",
+                        lambda self, args, state, control, logs=None, **more: told(
+                            self, args, state, control, {**logs, **({"loss": float("nan")} if "loss" in logs else {})}, **more))
+    root = make_job()
+    assert run_job(root) == 1
+    assert reason(root).startswith("diverged: the loss is not a number after step 1")
+
+
+def test_the_reason_is_cut_at_what_sagemaker_shows(tmp_path):
+    write_failure(tmp_path, "é" * 2000)
+    assert len((tmp_path / "output/failure").read_text()) == 1024
