@@ -1,0 +1,1 @@
+"""Adapters on their way in: sources, checks, layout, tiers."""

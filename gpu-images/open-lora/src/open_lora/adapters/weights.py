@@ -1,0 +1,131 @@
+"""An adapter folder -> one flat vector, or a Refusal. Nothing of it is executed: safetensors and JSON only.
+
+The scaling is folded into B and ranks are padded with zeros up to the bucket, so that
+y += (x A^T) B is exactly PEFT's `lora_B(lora_A(x)) * scaling`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from open_lora.adapters.config_check import LoraSettings, check_config
+from open_lora.adapters.layout import AdapterLayout, Site, layout_for, rank_bucket
+from open_lora.refusals import Refusal
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy"}
+PREFIX = "base_model.model."
+FLOATS = {torch.float32, torch.float16, torch.bfloat16, torch.float64}
+
+
+@dataclass
+class HostAdapter:
+    """An adapter in host memory. `flat` is [layout.length] in the engine's dtype."""
+
+    name: str
+    key: str
+    layout: AdapterLayout
+    flat: torch.Tensor
+
+    @property
+    def bytes(self) -> int:
+        return self.flat.numel() * self.flat.element_size()
+
+
+@dataclass(frozen=True)
+class Limits:
+    max_rank: int = 128
+    max_bytes: int = 2 << 30
+
+
+def read_adapter(
+    directory: Path, name: str, key: str, sites: dict[str, Site], dtype: torch.dtype, limits: Limits
+) -> HostAdapter:
+    """Raises Refusal adapter_{pickle,corrupt,too_large,rank_too_large,unsupported,wrong_base,not_finite}."""
+    weights = check_folder(directory, limits)
+    try:
+        config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise Refusal("adapter_corrupt", f"{CONFIG} cannot be read: {type(error).__name__}") from None
+    settings = check_config(config, limits.max_rank)
+    try:
+        with safe_open(weights, framework="pt") as file:
+            return _assemble(file, name, key, sites, settings, dtype)
+    except (SafetensorError, ValueError, RuntimeError, OSError) as error:
+        raise Refusal("adapter_corrupt", f"{WEIGHTS} cannot be read: {type(error).__name__}") from None
+
+
+def check_folder(directory: Path, limits: Limits) -> Path:
+    """The weights' path, after the folder was seen to hold no pickle and nothing oversize."""
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    for path in files:
+        if path.suffix.lower() in PICKLES:
+            raise Refusal("adapter_pickle", f"the adapter's folder holds {path.name}; only safetensors is served")
+    weights = directory / WEIGHTS
+    if not weights.is_file():
+        raise Refusal("adapter_corrupt", f"{WEIGHTS} is missing")
+    if weights.stat().st_size > limits.max_bytes:
+        raise Refusal("adapter_too_large", f"{WEIGHTS} is larger than {limits.max_bytes} bytes")
+    return weights
+
+
+def _assemble(file, name: str, key: str, sites: dict[str, Site], settings: LoraSettings, dtype) -> HostAdapter:
+    pairs = _pair_up(file.keys(), sites)
+    ranks = {}
+    for path, (a_key, b_key) in pairs.items():
+        ranks[path] = _check_shapes(file, a_key, b_key, sites[path], settings.rank_of(path))
+    bucket = rank_bucket(max(ranks.values()))
+    if bucket is None:
+        raise Refusal("adapter_rank_too_large", f"no pool for rank {max(ranks.values())}", param="r")
+    layout = layout_for(bucket, frozenset(sites[path] for path in pairs))
+    flat = torch.zeros(layout.length, dtype=dtype)
+    for path, (a, b) in layout.views(flat).items():
+        a_key, b_key = pairs[path]
+        rank = ranks[path]
+        a[:rank].copy_(_tensor(file, a_key))
+        b[:rank].copy_(_tensor(file, b_key).to(torch.float32).T * settings.scaling(path, rank))
+    if not torch.isfinite(flat).all():
+        raise Refusal("adapter_not_finite", "the adapter holds NaN or infinite weights")
+    return HostAdapter(name, key, layout, flat)
+
+
+def _tensor(file, key: str) -> torch.Tensor:
+    tensor = file.get_tensor(key)
+    if tensor.dtype not in FLOATS:
+        raise Refusal("adapter_corrupt", f"{key} has dtype {tensor.dtype}", param=key)
+    return tensor
+
+
+def _pair_up(keys, sites: dict[str, Site]) -> dict[str, tuple[str, str]]:
+    halves: dict[str, dict[str, str]] = {}
+    for key in keys:
+        path, _, half = key.removeprefix(PREFIX).partition(".lora_")
+        if not key.startswith(PREFIX) or half not in ("A.weight", "B.weight"):
+            raise Refusal("adapter_unsupported", f"the weights hold {key[:120]!r}, which is not a LoRA pair", param=key)
+        halves.setdefault(path, {})[half[0]] = key
+    if not halves:
+        raise Refusal("adapter_corrupt", f"{WEIGHTS} holds no tensors")
+    for path, pair in halves.items():
+        if path not in sites:
+            raise Refusal("adapter_wrong_base", f"the base has no linear module {path[:120]!r}", param=path)
+        if set(pair) != {"A", "B"}:
+            raise Refusal("adapter_corrupt", f"{path} lacks one of lora_A, lora_B", param=path)
+    return {path: (pair["A"], pair["B"]) for path, pair in halves.items()}
+
+
+def _check_shapes(file, a_key: str, b_key: str, site: Site, declared: int) -> int:
+    a, b = (file.get_slice(key).get_shape() for key in (a_key, b_key))
+    if len(a) != 2 or len(b) != 2 or a[0] != b[1]:
+        raise Refusal("adapter_corrupt", f"{a_key}: shapes {a} and {b} are no LoRA pair", param=a_key)
+    if a[1] != site.inputs or b[0] != site.outputs:
+        expected = f"[r, {site.inputs}] and [{site.outputs}, r]"
+        raise Refusal("adapter_wrong_base", f"{site.path}: shapes {a} and {b}, the base needs {expected}", param=a_key)
+    if a[0] != declared:
+        raise Refusal("adapter_corrupt", f"{site.path}: rank {a[0]}, adapter_config.json says {declared}", param="r")
+    return a[0]

@@ -1,0 +1,1 @@
+"""HTTP: parse, authorise, generate, write OpenAI-shaped replies."""

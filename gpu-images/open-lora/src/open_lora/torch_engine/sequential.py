@@ -1,0 +1,79 @@
+"""For architectures that cannot be packed: HF's own forward and cache, one sequence after the other.
+
+Slow and general; the same rules of admission, fairness and refusal hold.
+"""
+
+from __future__ import annotations
+
+import torch
+from open_lora.torch_engine.base_model import BaseModel
+from open_lora.torch_engine.lora_linear import LoraPlan, PlanHolder
+from open_lora.torch_engine.sequence import Sequence
+
+
+UNCACHED = object()  # the architecture keeps no key/value cache: it is run over the whole text each time
+
+
+class SequentialBatch:
+    def __init__(self, base: BaseModel, holder: PlanHolder):
+        self.base, self.holder = base, holder
+        self.rows: list[Sequence] = []
+        self.bytes = 0
+        self.prefixes = None
+
+    def begin(self, sequence: Sequence) -> None:
+        sequence.staged, sequence.filled = None, 0
+
+    def join(self, sequence: Sequence) -> None:
+        sequence.row = len(self.rows)
+        sequence.joined_at_output = len(sequence.output)
+        self.rows.append(sequence)
+
+    def park(self, sequence: Sequence) -> None:
+        self._remove(sequence)
+
+    def leave(self, sequence: Sequence) -> None:
+        if sequence.row >= 0:
+            self._remove(sequence)
+        sequence.staged = None
+
+    def _remove(self, sequence: Sequence) -> None:
+        self.rows.remove(sequence)
+        sequence.row = -1
+        for row, other in enumerate(self.rows):
+            other.row = row
+
+    def remember_prompt(self, sequence: Sequence) -> None:
+        pass
+
+    @torch.inference_mode()
+    def forward(self, chunks: list[tuple[Sequence, int]]) -> torch.Tensor:
+        logits = [self._one(sequence, [sequence.last]) for sequence in self.rows]
+        for sequence, n in chunks:
+            logits.append(self._one(sequence, sequence.prompt[sequence.filled : sequence.filled + n]))
+            sequence.filled += n
+        return torch.stack(logits)
+
+    def _one(self, sequence: Sequence, tokens: list[int]) -> torch.Tensor:
+        plan = None
+        if sequence.adapter is not None:
+            plan = LoraPlan()
+            plan.chunks = [(slice(0, len(tokens)), sequence.adapter.views())]
+        self.holder.plan = plan
+        try:
+            out = self._call(sequence, tokens)
+        finally:
+            self.holder.plan = None
+        return out.logits[0, -1]
+
+    def _call(self, sequence: Sequence, tokens: list[int]):
+        if sequence.staged is UNCACHED:
+            tokens = (sequence.prompt + sequence.output)[: sequence.filled + len(tokens) + len(sequence.output)]
+            return self.base.model(input_ids=self._ids(tokens), use_cache=False)
+        cache = {} if sequence.staged is None else {"past_key_values": sequence.staged}
+        out = self.base.model(input_ids=self._ids(tokens), use_cache=True, **cache)
+        sequence.staged = getattr(out, "past_key_values", None) or UNCACHED
+        return out
+
+    def _ids(self, tokens: list[int]) -> torch.Tensor:
+        return torch.tensor([tokens], device=self.base.device)

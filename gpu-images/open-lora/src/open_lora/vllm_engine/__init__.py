@@ -1,0 +1,1 @@
+"""A stock vLLM server on loopback behind the same engine port."""
