@@ -1,0 +1,7 @@
+/** The door of the provenance engine: everything that other files may use. */
+export { type BuildOptions, buildIndex } from './build-index.ts'
+export { type ByteSpan, type Range, toCodePoints, toTokens, toUtf16 } from './map-spans.ts'
+export { mergeSpans } from './merge-spans.ts'
+export { openIndex, type ProvenanceIndex, type SpanOptions } from './open-index.ts'
+export { ProvenanceError, type ProvenanceErrorCode } from './provenance-error.ts'
+export type { IndexRow, ProvenanceSpan } from './provenance-span.ts'
