@@ -1,3 +1,4 @@
+import * as z from 'zod'
 import { type BorderFinder, csvBorders, lineBorders, proseBorders } from './chunk-borders.ts'
 import { type Announced, detectFormat, type Format } from './detect-format.ts'
 import type { Limits } from './limits.ts'
@@ -5,15 +6,18 @@ import { UploadRefused } from './refusals.ts'
 import { type CsvHeader, csvHeader } from './split-csv.ts'
 import { isSpace } from './white-space.ts'
 
-/** What one worker splits: bytes [start, end) of the upload, which hold whole records. */
-export interface Chunk {
-  index: number
-  start: number
-  end: number
-  format: Format
-  csv?: CsvHeader
-  parquet?: { rowStart: number; rowEnd: number; columns: string[] }
-}
+/** What one worker splits: bytes [start, end) of the upload, which hold whole records. An item of the Distributed Map. */
+export const Chunk = z.object({
+  index: z.number().int().min(0),
+  start: z.number().int().min(0),
+  end: z.number().int().min(0),
+  format: z.enum(['jsonl', 'csv', 'markdown', 'text', 'parquet']),
+  csv: z
+    .object({ delimiter: z.string().length(1), width: z.number().int(), columns: z.record(z.string(), z.number()) })
+    .optional(),
+  parquet: z.object({ rowStart: z.number().int(), rowEnd: z.number().int(), columns: z.array(z.string()) }).optional(),
+})
+export type Chunk = z.output<typeof Chunk>
 
 const HEAD_BYTES = 64 * 1024
 

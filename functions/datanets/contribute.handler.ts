@@ -1,0 +1,15 @@
+import { Records } from '#registry/records.store'
+import { apiDoor } from '#runtime/api-door'
+import { newId, now } from '#runtime/clock'
+import { environment } from '#runtime/environment'
+import { announce } from './contributions.ts'
+import { DatanetBook } from './datanet-book.store.ts'
+import { PresignedUploads } from './presigned-uploads.store.ts'
+
+const env = environment('REGISTRY_TABLE', 'DATA_BUCKET')
+const book = new DatanetBook(new Records(env.REGISTRY_TABLE))
+const uploads = new PresignedUploads(env.DATA_BUCKET)
+
+export const handler = apiDoor('contribute', ({ caller, params, body, idempotencyKey }) =>
+  announce({ book, uploads, now, newId }, caller, params.datanetId, body, idempotencyKey),
+)

@@ -1,0 +1,11 @@
+import { Records } from '#registry/records.store'
+import { apiDoor } from '#runtime/api-door'
+import { environment } from '#runtime/environment'
+import { DatanetBook } from './datanet-book.store.ts'
+
+const book = new DatanetBook(new Records(environment('REGISTRY_TABLE').REGISTRY_TABLE))
+
+export const handler = apiDoor('listVersions', async ({ params, query }) => {
+  const { id } = await book.get(params.datanetId)
+  return book.versions(id, query)
+})

@@ -1,0 +1,15 @@
+import { Records } from '#registry/records.store'
+import { apiDoor } from '#runtime/api-door'
+import { now } from '#runtime/clock'
+import { environment } from '#runtime/environment'
+import { resume } from './contributions.ts'
+import { DatanetBook } from './datanet-book.store.ts'
+import { PresignedUploads } from './presigned-uploads.store.ts'
+
+const env = environment('REGISTRY_TABLE', 'DATA_BUCKET')
+const book = new DatanetBook(new Records(env.REGISTRY_TABLE))
+const uploads = new PresignedUploads(env.DATA_BUCKET)
+
+export const handler = apiDoor('resumeUpload', ({ caller, params: { datanetId, contributionId } }) =>
+  resume({ book, uploads, now }, caller, datanetId, contributionId),
+)
