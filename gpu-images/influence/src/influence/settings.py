@@ -29,7 +29,7 @@ class Settings:
     sample_rows: int = 2048
     cache_bytes: int = 1_500_000_000
     feature_bytes: int = 4_000_000_000
-    batch_tokens: int = 2048
+    batch_tokens: int = 1024
     window_tokens: int = 2048
     seed: int = 20240607
 
