@@ -1,0 +1,46 @@
+import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import { Epochs } from '#ledger/epochs.store'
+import { Receipts } from '#ledger/receipts.store'
+import { Objects } from '#registry/objects.store'
+import { Records } from '#registry/records.store'
+import { now } from '#runtime/clock'
+import { environment } from '#runtime/environment'
+import { logger } from '#runtime/logger'
+import { AttributionRequested } from '#schema/events'
+import { attributeReceipts } from './attribute-receipts.ts'
+import { InfluenceStores } from './influence-stores.store.ts'
+import { Library } from './library.store.ts'
+import { TranscriptShelf } from './transcript-shelf.store.ts'
+
+const env = environment('LEDGER_TABLE', 'REGISTRY_TABLE', 'DATA_BUCKET', 'MODELS_BUCKET', 'RECEIPTS_BUCKET')
+const receipts = new Receipts(env.LEDGER_TABLE)
+const epochs = new Epochs(env.LEDGER_TABLE)
+const library = new Library(new Objects(env.DATA_BUCKET), new Objects(env.MODELS_BUCKET))
+const transcripts = new TranscriptShelf(new Objects(env.RECEIPTS_BUCKET))
+const stores = new InfluenceStores(new Records(env.REGISTRY_TABLE))
+
+/** Worker of the attribution queue: what fails goes back to the queue, and to its dead letters after five times. */
+export const handler = async (event: SQSEvent): Promise<SQSBatchResponse> => {
+  const messages = new Map(
+    event.Records.map((record) => [AttributionRequested.parse(JSON.parse(record.body)).receiptId, record.messageId]),
+  )
+  const failed = await attributeReceipts(
+    {
+      billing: async (receiptId) => {
+        const { billing, state } = await receipts.get(receiptId)
+        return { billing, done: state === 'completed' }
+      },
+      transcript: (receiptId) => transcripts.find(receiptId),
+      shards: (versions) => library.shards(versions),
+      unigram: (baseId) => library.unigram(baseId),
+      influence: (adapterId, baseId, asked) => stores.score(adapterId, baseId, asked),
+      complete: async (receiptId, attribution) => {
+        await receipts.complete(receiptId, attribution, await epochs.current(), now().toISOString())
+      },
+    },
+    [...messages.keys()],
+    (receiptIds, error) =>
+      logger.error('attribution failed, the receipts stay pending', { receiptIds, error: error as Error }),
+  )
+  return { batchItemFailures: failed.map((receiptId) => ({ itemIdentifier: messages.get(receiptId)! })) }
+}

@@ -1,0 +1,72 @@
+import type { Attribution, Billing, Transcript } from '#schema/receipt'
+import { attribute, type InfluenceAnswer, type Shard } from './evidence.ts'
+
+export interface AttributionPorts {
+  billing(receiptId: string): Promise<{ billing: Billing; done: boolean }>
+  transcript(receiptId: string): Promise<Transcript | undefined>
+  shards(versions: readonly { id: string; version: number }[]): Promise<{ shards: Shard[]; missing: string[] }>
+  unigram(baseId: string): Promise<Uint32Array>
+  influence(
+    adapterId: string,
+    baseId: string,
+    transcripts: readonly Transcript[],
+  ): Promise<Map<string, InfluenceAnswer>>
+  complete(receiptId: string, attribution: Attribution): Promise<void>
+}
+
+/**
+ * Attributes a batch of receipts, adapter by adapter, so that shards and influence stores are loaded once a batch.
+ * Returns the receipts that failed; they stay pending and come again. A receipt is completed once, whoever comes first.
+ */
+export const attributeReceipts = async (
+  ports: AttributionPorts,
+  receiptIds: readonly string[],
+  onFailure: (receiptIds: string[], error: unknown) => void,
+): Promise<string[]> => {
+  const failed: string[] = []
+  for (const work of (await pendingByAdapter(ports, receiptIds)).values()) {
+    try {
+      await attributeAdapter(ports, work)
+    } catch (error) {
+      const ids = work.map(({ billing }) => billing.receiptId)
+      onFailure(ids, error)
+      failed.push(...ids)
+    }
+  }
+  return failed
+}
+
+interface Work {
+  billing: Billing
+  transcript: Transcript | undefined
+}
+
+const pendingByAdapter = async (
+  ports: AttributionPorts,
+  receiptIds: readonly string[],
+): Promise<Map<string, Work[]>> => {
+  const work = new Map<string, Work[]>()
+  for (const receiptId of new Set(receiptIds)) {
+    const { billing, done } = await ports.billing(receiptId)
+    if (done) continue
+    const list = work.get(billing.adapterId) ?? []
+    list.push({ billing, transcript: await ports.transcript(receiptId) })
+    work.set(billing.adapterId, list)
+  }
+  return work
+}
+
+const attributeAdapter = async (ports: AttributionPorts, work: Work[]): Promise<void> => {
+  const { billing: first } = work[0]!
+  const [found, unigram] = await Promise.all([ports.shards(first.datanets), ports.unigram(first.baseId)])
+  const asked = work.flatMap(({ billing, transcript }) =>
+    billing.attribution === 'full' && transcript && transcript.choices.length > 0 ? [transcript] : [],
+  )
+  const influence =
+    asked.length > 0 ? await ports.influence(first.adapterId, first.baseId, asked) : new Map<string, InfluenceAnswer>()
+  for (const { billing, transcript } of work)
+    await ports.complete(
+      billing.receiptId,
+      attribute(billing, transcript, found, unigram, influence.get(billing.receiptId) ?? null),
+    )
+}

@@ -1,0 +1,187 @@
+import { createHash } from 'node:crypto'
+import canonicalize from 'canonicalize'
+import type { Attribution, Billing, ProvenanceSpan, Transcript } from '#schema/receipt'
+import { type Answer, attributeReceipt } from './payout/attribute-receipt.ts'
+import { promptEcho } from './payout/prompt-echo.ts'
+import type { Credit, HeldSpan } from './payout/token-credit.ts'
+import {
+  type ProvenanceSpan as IndexSpan,
+  mergeSpans,
+  type ProvenanceIndex,
+  toTokens,
+  toUtf16,
+} from './provenance/index.ts'
+
+export interface ShelfRow {
+  cluster: string
+  contributor: string
+  sequence: number
+}
+/** One provenance shard with what its rows mean. */
+export interface Shard {
+  key: string
+  datanetId: string
+  index: ProvenanceIndex
+  rows: ReadonlyMap<string, ShelfRow>
+  /** Highest registry sequence of the Datanet version that first held these rows. */
+  versionEnd: number
+}
+/** Signed influence per row, units of 2^-20, or why there is none. */
+export type InfluenceAnswer =
+  | { storeDigest: string; rows: readonly (readonly [string, number])[] }
+  | { failed: string }
+  | null
+
+/** Owners beyond this are not told apart: a stretch that so many rows of one shard hold is common language by any policy. */
+const MAX_OWNERS = 16_384
+const SHOWN_OWNERS = 8
+const RULE = 'openledger-payout-1'
+
+/**
+ * Transcript, shards and influence -> the attribution that completes the receipt. Pure: the same evidence gives the
+ * same bytes. The rule gets every shard's own spans, nested ones included; the receipt shows the merged, maximal ones.
+ */
+export const attribute = (
+  billing: Billing,
+  transcript: Transcript | undefined,
+  found: { shards: readonly Shard[]; missing: readonly string[] },
+  unigram: Uint32Array,
+  influence: InfluenceAnswer,
+): Attribution => {
+  const shortest = Math.min(...billing.datanets.map(({ policy }) => policy.minSpanBytes))
+  const choices = (transcript?.choices ?? []).map((choice) => {
+    const output = Buffer.from(choice.outputText)
+    const perShard = found.shards.map((shard) =>
+      shard.index.spans(output, { minLength: shortest, maxOwners: MAX_OWNERS }),
+    )
+    const answer: Answer = {
+      prompt: Buffer.from(choice.promptText),
+      output,
+      tokens: choice.outputTokens,
+      spans: perShard.flatMap((spans, i) => spans.map((span) => held(span, found.shards[i]!))),
+    }
+    return { answer, merged: mergeSpans(perShard, MAX_OWNERS) }
+  })
+  const rows = rowBook(found.shards)
+  const scored = influence && 'rows' in influence ? influence : null
+  const missing = [
+    ...found.missing,
+    ...(transcript ? [] : ['transcript']),
+    ...(influence && 'failed' in influence ? [`influence: ${influence.failed}`] : []),
+  ]
+  const result = attributeReceipt({
+    net: BigInt(billing.net),
+    split: billing.split,
+    datanets: billing.datanets.map(({ id, policy }) => ({ id, ...policy })),
+    unigram,
+    answers: choices.map(({ answer }) => answer),
+    influence: scored && {
+      confidence: BigInt(billing.confidence),
+      scores: scored.rows.flatMap(([row, score]) =>
+        rows.has(row) ? [{ ...creditOf(rows.get(row)!), score: BigInt(score) }] : [],
+      ),
+    },
+    excluded: new Set(billing.linkedToPayer),
+    inManifest: ({ cluster }) => rows.has(cluster),
+  })
+  const amounts = Object.fromEntries(
+    Object.entries(result.pools).map(([name, amount]) => [name, String(amount)]),
+  ) as Attribution['pools']
+  return {
+    status: statusOf(billing, transcript, missing, scored !== null),
+    methodDigest: methodDigest(billing, found.shards, scored?.storeDigest ?? null),
+    missing,
+    spans: choices.flatMap(({ answer, merged }) => shownSpans(answer, merged, rows, billing)),
+    totalBits: String(result.totalBits),
+    provenance: result.provenance.map(({ bits, ...credit }) => ({ ...pick(credit), bits: String(bits) })),
+    influence: result.influence.map(({ score, ...credit }) => ({ ...pick(credit), score: String(score) })),
+    pools: amounts,
+    shares: result.shares.map(({ payee, amount }) => ({ payee, amount: String(amount) })),
+    unattributed: String(result.unattributed),
+  }
+}
+
+interface BookedRow extends ShelfRow {
+  datanetId: string
+}
+const rowBook = (shards: readonly Shard[]): Map<string, BookedRow> =>
+  new Map(
+    shards.flatMap((shard) =>
+      [...shard.rows].map(([id, row]) => [id, { ...row, datanetId: shard.datanetId }] as const),
+    ),
+  )
+
+const creditOf = ({ datanetId, cluster, contributor }: BookedRow): Credit => ({ datanetId, cluster, contributor })
+const pick = ({ datanetId, cluster, contributor }: Credit): Credit => ({ datanetId, cluster, contributor })
+
+const held = (span: IndexSpan, shard: Shard): HeldSpan => ({
+  start: span.start,
+  end: span.end,
+  holders: span.owners.map((id) => ({
+    ...shard.rows.get(id)!,
+    datanetId: shard.datanetId,
+    versionEnd: shard.versionEnd,
+  })),
+})
+
+/** Maximal spans as the receipt shows them: offsets a page can highlight, the earliest owners, and why one pays nobody. */
+const shownSpans = (
+  answer: Answer,
+  merged: readonly IndexSpan[],
+  rows: Map<string, BookedRow>,
+  billing: Billing,
+): ProvenanceSpan[] => {
+  const chars = toUtf16(answer.output, merged)
+  const tokens = toTokens(
+    answer.tokens.map(({ bytes }) => bytes),
+    merged,
+  )
+  const echoes = promptEcho(
+    answer.output,
+    answer.prompt,
+    Math.min(...billing.datanets.map(({ policy }) => policy.minSpanBytes)),
+  )
+  const maxClusters = new Map(billing.datanets.map(({ id, policy }) => [id, policy.maxClusters]))
+  return merged.map((span, i) => {
+    const owners = span.owners.map((id) => ({ row: id, ...rows.get(id)! })).sort((a, b) => a.sequence - b.sequence)
+    const clusters = new Set(owners.map(({ cluster }) => cluster)).size
+    return {
+      start: span.start,
+      end: span.end,
+      startChar: chars[i]!.start,
+      endChar: chars[i]!.end,
+      startToken: tokens[i]!.start,
+      endToken: tokens[i]!.end,
+      owners: owners.slice(0, SHOWN_OWNERS),
+      ownerCount: span.ownerCount,
+      clusterCount: clusters,
+      common: owners.length > 0 && clusters > (maxClusters.get(owners[0]!.datanetId) ?? 0),
+      inPrompt: echoes.some((echo) => echo.start <= span.start && span.end <= echo.end),
+    }
+  })
+}
+
+const statusOf = (
+  billing: Billing,
+  transcript: Transcript | undefined,
+  missing: readonly string[],
+  scored: boolean,
+): Attribution['status'] => {
+  if (!transcript) return 'unattributed'
+  if (missing.length > 0) return 'incomplete'
+  return billing.attribution === 'full' && scored ? 'full' : 'provenance-only'
+}
+
+/** What was run, on what: rule, parameters, the index of every shard and the influence store. */
+const methodDigest = (billing: Billing, shards: readonly Shard[], storeDigest: string | null): string =>
+  createHash('sha256')
+    .update(
+      canonicalize({
+        rule: RULE,
+        attribution: billing.attribution,
+        policies: billing.datanets.map(({ policy }) => policy),
+        shards: shards.map(({ key }) => key),
+        store: storeDigest,
+      })!,
+    )
+    .digest('hex')
