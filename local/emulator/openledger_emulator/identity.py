@@ -56,7 +56,7 @@ def pass_role_refusal(key: str, role_arn: str, service: str, region: str) -> str
     """The two checks AWS makes when a role is handed to a service: may the caller pass it, does it trust the service."""
     if not enforced():
         return None
-    denied = refusal(key, "iam:PassRole", role_arn, region, {"iam:PassedToService": [service]})
+    denied = refusal(key, "iam:PassRole", role_arn, region, {"iam:PassedToService": service})
     if denied:
         return denied
     roles = need("services.iam", "_roles", _HOOK)

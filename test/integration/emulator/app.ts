@@ -20,6 +20,8 @@ const table = new dynamodb.TableV2(stack, 'Table', {
   partitionKey: { name: 'pk', type: dynamodb.AttributeType.STRING },
 })
 
+// The SDK calls require(), which an ES module does not have.
+const REQUIRE = "import { createRequire } from 'node:module';const require = createRequire(import.meta.url);"
 function house(name: string): NodejsFunction {
   return new NodejsFunction(stack, name, {
     runtime: lambda.Runtime.NODEJS_24_X,
@@ -27,7 +29,7 @@ function house(name: string): NodejsFunction {
     depsLockFilePath: join(import.meta.dirname, '..', '..', '..', 'package-lock.json'),
     timeout: Duration.seconds(30),
     environment: { TABLE: table.tableName, NODE_OPTIONS: '--enable-source-maps' },
-    bundling: { format: OutputFormat.ESM, bundleAwsSDK: true, sourceMap: true },
+    bundling: { format: OutputFormat.ESM, bundleAwsSDK: true, sourceMap: true, banner: REQUIRE },
   })
 }
 const records = house('Records')

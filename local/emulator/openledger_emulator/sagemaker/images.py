@@ -16,7 +16,7 @@ class ImageNotFound(LookupError):
 
 @dataclass(frozen=True)
 class Image:
-    """`command`: the ENTRYPOINT in exec form. `environment`: the ENV lines with plain values."""
+    """`command`: the ENTRYPOINT in exec form. `environment`: the ENV lines with plain values, and where `src/` lies."""
 
     name: str
     command: tuple[str, ...]
@@ -39,7 +39,7 @@ def find(images: Path, uri: str) -> Image:
     entry = re.findall(r"^\s*ENTRYPOINT\s+(\[.*\])\s*$", text, re.MULTILINE)
     if not entry:
         raise ImageNotFound(f"Image {uri}: {name}/Dockerfile has no ENTRYPOINT in JSON form")
-    environment: dict[str, str] = {}
+    environment = {"PYTHONPATH": str(images / name / "src")}
     for line in re.findall(r"^\s*ENV\s+(.+)$", text, re.MULTILINE):
         for part in shlex.split(line):
             key, separator, value = part.partition("=")

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs'
+import { Interface } from 'ethers'
+import { loadKeccak } from '../../../functions/settlement/epoch/keccak.ts'
+import { type ReceiptProof, verifyReceiptProof } from '../../../functions/settlement/epoch/receipt-proof.ts'
+import { EpochRefused } from '../../../functions/settlement/epoch/refusal.ts'
+
+const SETTLEMENT = new Interface([
+  'function epochs(uint64) view returns (bytes32 root, bytes32 receiptsRoot, bytes32 dataHash)',
+  'function state() view returns (uint64 epoch, uint40 proposedAt, uint40 pendingProposedAt, uint40 activatesAt, uint40 pausedUntil)',
+])
+
+interface Options {
+  proof: string
+  rpc: string | undefined
+  settlement: string | undefined
+}
+
+/** Verifies a receipt proof offline and, with `rpc`, against the settlement contract. */
+export const verify = async ({ proof: file, rpc, settlement }: Options) => {
+  const proof = verifyReceiptProof(read(file), await loadKeccak())
+  process.stderr.write(
+    `receipt ${proof.receipt.billing.receiptId} stands under the receipts root of epoch ${proof.epoch}\n`,
+  )
+  const chain = rpc === undefined ? undefined : await onChain(proof, rpc, settlement)
+  const { receiptId, adapterId, fee } = proof.receipt.billing
+  return {
+    ok: true,
+    result: { valid: true, receiptId, adapterId, fee, epoch: proof.epoch, receiptsRoot: proof.receiptsRoot, chain },
+  }
+}
+
+const read = (file: string): unknown => {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new EpochRefused('wrong-proof', `cannot read ${file}: ${(error as Error).message}`)
+  }
+}
+
+/** Roots of the epoch as the contract has them; a proposed epoch inside its window is `pending`. */
+const onChain = async (proof: ReceiptProof, rpc: string, named: string | undefined) => {
+  const settlement = named ?? proof.chain?.settlement
+  if (!settlement) throw new EpochRefused('wrong-proof', 'the proof names no settlement contract: give --settlement')
+  const chainId = Number(await call(rpc, 'eth_chainId', []))
+  if (proof.chain && proof.chain.chainId !== chainId)
+    throw new EpochRefused('wrong-proof', `the proof is for chain ${proof.chain.chainId}, the RPC serves ${chainId}`)
+  const read = async (name: string, values: unknown[]) => {
+    const data = SETTLEMENT.encodeFunctionData(name, values)
+    const reply = await call(rpc, 'eth_call', [{ to: settlement, data }, 'latest'])
+    if (reply === '0x') throw new EpochRefused('wrong-proof', `there is no settlement contract at ${settlement}`)
+    return SETTLEMENT.decodeFunctionResult(name, reply)
+  }
+  const epoch = await read('epochs', [proof.epoch])
+  for (const name of ['root', 'receiptsRoot', 'dataHash'] as const)
+    if (epoch[name] !== proof[name])
+      throw new EpochRefused('wrong-proof', `${name} of epoch ${proof.epoch} is ${epoch[name]} on chain, ${proof[name]} in the proof`)
+  const state = await read('state', [])
+  return { chainId, settlement, state: state['epoch'] >= BigInt(proof.epoch) ? 'active' : 'pending' }
+}
+
+const call = async (rpc: string, method: string, params: unknown[]): Promise<string> => {
+  const response = await fetch(rpc, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+    signal: AbortSignal.timeout(15_000),
+  })
+  const reply = (await response.json()) as { result?: string; error?: { message: string } }
+  if (reply.result === undefined) throw new Error(`${method}: ${reply.error?.message ?? `HTTP ${response.status}`}`)
+  return reply.result
+}
