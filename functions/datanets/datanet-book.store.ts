@@ -39,7 +39,7 @@ export class DatanetBook {
   }
 
   /** The membership, new or as it was. */
-  async join(datanetId: string, accountId: string, joinedAt: string): Promise<Member> {
+  async join(datanetId: string, accountId: string, joinedAt: string): Promise<z.output<typeof Member>> {
     const member = { datanetId, accountId, joinedAt }
     try {
       await this.#records.create(keys.member(datanetId, accountId), member)
