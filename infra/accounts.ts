@@ -65,7 +65,7 @@ export class Accounts extends Construct {
       creditAccount: door(
         'CreditAccount',
         'credit-account',
-        'Credit from the operator’s backed balance',
+        "Credit from the operator's backed balance",
         [],
         ['dynamodb:PutItem', 'dynamodb:UpdateItem'],
       ),

@@ -1,4 +1,5 @@
 import { Aws, Duration } from 'aws-cdk-lib'
+import type { ITable } from 'aws-cdk-lib/aws-dynamodb'
 import { FilterCriteria, FilterRule, StartingPosition } from 'aws-cdk-lib/aws-lambda'
 import { DynamoEventSource, SqsDlq } from 'aws-cdk-lib/aws-lambda-event-sources'
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs'
@@ -75,7 +76,7 @@ export class Attribution extends Construct {
     })
     deadLetterAlarm(this, streamFailures, 'Receipts may wait up to ten minutes longer for their attribution.')
     enqueue.addEventSource(
-      new DynamoEventSource(ledger, {
+      new DynamoEventSource(ledger as ITable, {
         startingPosition: StartingPosition.TRIM_HORIZON,
         batchSize: 100,
         bisectBatchOnError: true,

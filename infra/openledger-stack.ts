@@ -3,9 +3,12 @@ import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam'
 import type { Construct } from 'constructs'
 import { Accounts } from './accounts.ts'
 import { Api } from './api.ts'
+import { Attribution } from './attribution.ts'
 import type { Config } from './config.ts'
 import type { Bundles } from './constructs/bundles.ts'
 import { House } from './constructs/house.ts'
+import { Images } from './images.ts'
+import { OpenLora } from './open-lora.ts'
 import { Storage } from './storage.ts'
 
 /** Table of contents of the product. */
@@ -16,18 +19,21 @@ export class OpenLedgerStack extends Stack {
     House.set(this, new House(config, props.bundles))
 
     const storage = new Storage(this, 'Storage')
+    const images = new Images(this, 'Images')
     const accounts = new Accounts(this, 'Accounts', { storage })
+    const openLora = new OpenLora(this, 'OpenLora', { storage, images })
+    const attribution = new Attribution(this, 'Attribution', { storage })
     new Api(this, 'Api', {
-      doors: { ...accounts.doors },
+      doors: { ...accounts.doors, ...openLora.doors, ...attribution.doors },
       authorizer: accounts.authorizer,
       allowedOrigins: config.allowedOrigins,
     })
 
     Tags.of(this).add('openledger:stage', config.stage)
     for (const [key, value] of Object.entries(config.tags)) Tags.of(this).add(key, value)
-    if (config.permissionsBoundaryArn)
-      PermissionsBoundary.of(this).apply(
-        ManagedPolicy.fromManagedPolicyArn(this, 'Boundary', config.permissionsBoundaryArn),
-      )
+    if (config.permissionsBoundaryArn) {
+      const boundary = ManagedPolicy.fromManagedPolicyArn(this, 'Boundary', config.permissionsBoundaryArn)
+      PermissionsBoundary.of(this).apply(boundary)
+    }
   }
 }

@@ -17,7 +17,7 @@ export interface Person {
  * tokens carry `client_id` where others carry `aud`: both must name this deployment. Null when it does not verify.
  */
 export const personTokens = (settings: IssuerSettings): ((token: string) => Promise<Person | null>) => {
-  const keySet = createRemoteJWKSet(new URL(settings.jwksUri), { timeoutDuration: 5000 })
+  const keySet = createRemoteJWKSet(keySetUrl(settings.jwksUri), { timeoutDuration: 5000 })
   return async (token) => {
     try {
       const { payload } = await jwtVerify(token, keySet, {
@@ -35,4 +35,11 @@ export const personTokens = (settings: IssuerSettings): ((token: string) => Prom
       return null
     }
   }
+}
+
+/** The SDK's standard endpoint override (private endpoints) holds for Cognito's key set too, which no SDK client reads. */
+const keySetUrl = (jwksUri: string): URL => {
+  const url = new URL(jwksUri)
+  const override = process.env['AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER'] ?? process.env['AWS_ENDPOINT_URL']
+  return override && url.hostname.startsWith('cognito-idp.') ? new URL(url.pathname, override) : url
 }

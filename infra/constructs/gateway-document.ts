@@ -19,7 +19,8 @@ export const gatewayDocument = (props: {
   for (const [id, route] of Object.entries(ROUTES)) {
     const integration = props.integrations[id as RouteId]
     if (!integration) continue
-    const methods = (paths[route.path] ??= { options: preflight(props.allowedOrigins) })
+    const methods = paths[route.path] ?? { options: preflight(props.allowedOrigins) }
+    paths[route.path] = methods
     methods[route.method.toLowerCase()] = {
       operationId: id,
       summary: route.summary,
