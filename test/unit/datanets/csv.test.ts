@@ -23,7 +23,10 @@ describe('CSV', () => {
   it('gives byte offsets of each record', async () => {
     const content = Buffer.from(`text\n"é ${long}"\n${long} two\n`)
     const { rows } = await split(content, 'rows.csv')
-    expect(rows.map(({ start, end }) => content.subarray(start, end).toString())).toEqual([`"é ${long}"`, `${long} two`])
+    expect(rows.map(({ start, end }) => content.subarray(start, end).toString())).toEqual([
+      `"é ${long}"`,
+      `${long} two`,
+    ])
   })
 
   it('refuses records that break the rules alone', async () => {

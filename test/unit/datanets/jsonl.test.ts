@@ -11,11 +11,22 @@ describe('JSON lines', () => {
     const { rows } = await split(
       [
         { text: long },
-        { messages: [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: 'Why?' }, { role: 'assistant', content: long }] },
+        {
+          messages: [
+            { role: 'system', content: 'Be brief.' },
+            { role: 'user', content: 'Why?' },
+            { role: 'assistant', content: long },
+          ],
+        },
         { prompt: 'What is a Datanet?', completion: long },
         { instruction: 'Explain.', input: 'A receipt.', output: long },
         { instruction: 'Explain.', input: '', output: long },
-        { conversations: [{ from: 'human', value: 'Why?' }, { from: 'gpt', value: long }] },
+        {
+          conversations: [
+            { from: 'human', value: 'Why?' },
+            { from: 'gpt', value: long },
+          ],
+        },
       ]
         .map(line)
         .join(''),
@@ -78,7 +89,10 @@ describe('JSON lines', () => {
     ['json-bomb', `{"text":"${long}","x":${'['.repeat(40)}${']'.repeat(40)}}`],
     ['too-many-columns', line(Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`c${i}`, 'x'])))],
   ])('refuses a row alone: %s', async (code, bad) => {
-    const { rows } = await split(`${line({ text: long })}${bad.trimEnd()}\n${line({ text: `${long} Again.` })}`, 'a.jsonl')
+    const { rows } = await split(
+      `${line({ text: long })}${bad.trimEnd()}\n${line({ text: `${long} Again.` })}`,
+      'a.jsonl',
+    )
     expect(codes(rows)).toEqual([code])
     expect(texts(rows)).toHaveLength(2)
     expect(rows[1]).toMatchObject({ row: 1, code, detail: expect.any(String) })

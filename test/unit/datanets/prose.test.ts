@@ -41,10 +41,13 @@ describe('plain text and Markdown', () => {
   })
 
   it('a text is exactly the bytes between its offsets, no longer than a row, and nothing but white space is left out', async () => {
-    const block = fc.array(fc.constantFrom('word', 'Ende.', 'naïve', '日本語。', '🙂', 'x'.repeat(70), '#', '```', '\r'), {
-      minLength: 1,
-      maxLength: 120,
-    })
+    const block = fc.array(
+      fc.constantFrom('word', 'Ende.', 'naïve', '日本語。', '🙂', 'x'.repeat(70), '#', '```', '\r'),
+      {
+        minLength: 1,
+        maxLength: 120,
+      },
+    )
     await fc.assert(
       fc.asyncProperty(
         fc.array(block, { minLength: 1, maxLength: 12 }),

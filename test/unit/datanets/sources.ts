@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type Chunk } from '../../../functions/datanets/formats/chunk-planner.ts'
+import type { Chunk } from '../../../functions/datanets/formats/chunk-planner.ts'
 import { LIMITS, type Limits } from '../../../functions/datanets/formats/limits.ts'
 import type { ByteSource } from '../../../functions/datanets/formats/parquet-source.ts'
 import { planUpload, type UploadPlan } from '../../../functions/datanets/formats/plan-upload.ts'
@@ -21,7 +21,11 @@ export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update
 export const plan = (
   bytes: Uint8Array,
   filename: string,
-  { limits = LIMITS, contentType = 'application/octet-stream', piece = 4096 }: {
+  {
+    limits = LIMITS,
+    contentType = 'application/octet-stream',
+    piece = 4096,
+  }: {
     limits?: Limits
     contentType?: string
     piece?: number
