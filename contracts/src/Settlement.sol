@@ -285,6 +285,14 @@ contract Settlement is ISettlement, AccessControl, EIP712, ReentrancyGuardTransi
         return accounts[account].claimed;
     }
 
+    /// @inheritdoc ISettlement
+    function claimedOfEach(address[] calldata list) external view returns (uint256[] memory amounts) {
+        amounts = new uint256[](list.length);
+        for (uint256 i = 0; i < list.length; ++i) {
+            amounts[i] = accounts[list[i]].claimed;
+        }
+    }
+
     /// @dev The one door of single claims: pause, proof, monotonicity, caps. `override_` zero = the account or its redirect.
     function _claim(address account, address override_, uint128 cumulative, uint256 index, bytes32[] calldata proof)
         private

@@ -39,6 +39,10 @@ contract SettlementClaimsTest is SettlementFixture {
         assertEq(settlement.claim(alice, 60 ether, a, _proof(a)), 60 ether);
         assertEq(token.balanceOf(alice), 60 ether);
         assertEq(settlement.claimedOf(alice), 60 ether);
+        address[] memory both = new address[](2);
+        (both[0], both[1]) = (bob, alice);
+        assertEq(settlement.claimedOfEach(both)[0], 0);
+        assertEq(settlement.claimedOfEach(both)[1], 60 ether);
         assertEq(settlement.claimedTotal(), 60 ether);
         _earned(alice, 75 ether);
         _settle();

@@ -153,4 +153,7 @@ interface ISettlement {
 
     /// @return amount what `account` was paid so far
     function claimedOf(address account) external view returns (uint256 amount);
+
+    /// @return amounts what each of the accounts was paid so far; the settler plans pushes from it
+    function claimedOfEach(address[] calldata list) external view returns (uint256[] memory amounts);
 }
