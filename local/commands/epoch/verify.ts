@@ -53,7 +53,10 @@ const onChain = async (proof: ReceiptProof, rpc: string, named: string | undefin
   const epoch = await read('epochs', [proof.epoch])
   for (const name of ['root', 'receiptsRoot', 'dataHash'] as const)
     if (epoch[name] !== proof[name])
-      throw new EpochRefused('wrong-proof', `${name} of epoch ${proof.epoch} is ${epoch[name]} on chain, ${proof[name]} in the proof`)
+      throw new EpochRefused(
+        'wrong-proof',
+        `${name} of epoch ${proof.epoch} is ${epoch[name]} on chain, ${proof[name]} in the proof`,
+      )
   const state = await read('state', [])
   return { chainId, settlement, state: state['epoch'] >= BigInt(proof.epoch) ? 'active' : 'pending' }
 }
