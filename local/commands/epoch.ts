@@ -2,7 +2,6 @@
 import { parseArgs } from 'node:util'
 import { EpochRefused } from '../../functions/settlement/epoch/refusal.ts'
 import { recompute } from './epoch/recompute.ts'
-import { verify } from './epoch/verify.ts'
 
 const HELP = `Usage:
   npm run epoch -- recompute --receipts FILE_OR_DIR --out DIR [--root 0x..] [--previous FILE]
@@ -77,6 +76,7 @@ const run = async (): Promise<{ result: object; ok: boolean }> => {
   }
   if (positionals[0] === 'verify') {
     if (!proof) return usage('verify needs --proof')
+    const { verify } = await import('./epoch/verify.ts')
     return verify({ proof, rpc, settlement })
   }
   return usage(`there is no command ${positionals[0]}`)

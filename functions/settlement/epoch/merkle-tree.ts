@@ -11,7 +11,7 @@ export interface Tree {
 
 /** emptyRoots[d] = root of an empty tree of depth d; an empty leaf is 32 zero bytes. */
 export const emptyRoots = (keccak: Keccak, depth: number): Uint8Array[] => {
-  const roots = [new Uint8Array(HASH)]
+  const roots: Uint8Array[] = [new Uint8Array(HASH)]
   while (roots.length <= depth) roots.push(keccak.digest(join(roots.at(-1)!, roots.at(-1)!)))
   return roots
 }

@@ -12,7 +12,7 @@ type Entry = { adapterId: string; as: Capacity; payee: string; amount: bigint }
  * (attribution.md C); it imports none of its arithmetic, so that one slip cannot pass in both.
  */
 export const calculateFromSet = (receipts: readonly Receipt[], inputs: EpochInputs): Accounts => {
-  const effects = receipts.flatMap(effectsOf)
+  const effects = receipts.flatMap(effectsOfReceipt)
   const sums = sumClusters(effects)
   const sumsOf = Map.groupBy(sums, ({ adapterId }) => adapterId)
   const entries: Entry[] = [
@@ -83,7 +83,7 @@ const chargesOf = (receipts: readonly Receipt[], treasury: string): Charge[] =>
     .sort((a, b) => byText(a.client, b.client))
 
 /** Effect of one receipt on every cluster that is neither the payer's nor of a linked account, fine units. */
-const effectsOf = ({ billing, attribution }: Receipt): ClusterSum[] => {
+export const effectsOfReceipt = ({ billing, attribution }: Receipt): ClusterSum[] => {
   const pool = { provenance: BigInt(attribution.pools.provenance), influence: BigInt(attribution.pools.influence) }
   const all = pool.provenance + pool.influence + BigInt(attribution.pools.residual)
   const linked = new Set([billing.payer, ...billing.linkedToPayer])
@@ -101,7 +101,7 @@ const effectsOf = ({ billing, attribution }: Receipt): ClusterSum[] => {
       const score = scores.get(cluster) ?? 0n
       const provenance = least(cap, covered > 0n ? (pool.provenance * FINE * (bits.get(cluster) ?? 0n)) / covered : 0n)
       const gain = gains > 0n ? (pool.influence * FINE * positive(score)) / gains : 0n
-      const loss = losses > 0n ? (pool.influence * FINE * positive(-score)) / (gains > losses ? gains : losses) : 0n
+      const loss = losses > 0n ? (pool.influence * FINE * positive(-score)) / most(gains, losses) : 0n
       const influence = least(cap - provenance, gain) - least(cap, loss)
       return { adapterId: billing.adapterId, cluster, contributor, provenance, influence }
     })
@@ -124,7 +124,9 @@ const sumLines = (entries: readonly Entry[]): EarnedLine[] =>
 
 const total = (values: readonly bigint[]): bigint => values.reduce((sum, value) => sum + value, 0n)
 const positive = (value: bigint): bigint => (value > 0n ? value : 0n)
-const least = (a: bigint, b: bigint): bigint => (a < b ? a : b)
+// Math.min and Math.max take no bigint.
+const least = (a: bigint, b: bigint): bigint => [a, b].sort((x, y) => Number(x > y) - Number(x < y))[0]!
+const most = (a: bigint, b: bigint): bigint => a + b - least(a, b)
 const trained = (datanets: Datanets): bigint[] => {
   const tokens = datanets.map(({ trainedTokens }) => BigInt(trainedTokens))
   return tokens.some((count) => count > 0n) ? tokens : tokens.map(() => 1n)

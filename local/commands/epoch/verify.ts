@@ -1,13 +1,12 @@
 import { readFileSync } from 'node:fs'
-import { Interface } from 'ethers'
 import { loadKeccak } from '../../../functions/settlement/epoch/keccak.ts'
 import { type ReceiptProof, verifyReceiptProof } from '../../../functions/settlement/epoch/receipt-proof.ts'
 import { EpochRefused } from '../../../functions/settlement/epoch/refusal.ts'
 
-const SETTLEMENT = new Interface([
+const SETTLEMENT = [
   'function epochs(uint64) view returns (bytes32 root, bytes32 receiptsRoot, bytes32 dataHash)',
   'function state() view returns (uint64 epoch, uint40 proposedAt, uint40 pendingProposedAt, uint40 activatesAt, uint40 pausedUntil)',
-])
+]
 
 interface Options {
   proof: string
@@ -41,14 +40,17 @@ const read = (file: string): unknown => {
 const onChain = async (proof: ReceiptProof, rpc: string, named: string | undefined) => {
   const settlement = named ?? proof.chain?.settlement
   if (!settlement) throw new EpochRefused('wrong-proof', 'the proof names no settlement contract: give --settlement')
+  // Loaded here: without --rpc the command needs no chain library.
+  const { Interface } = await import('ethers')
+  const contract = new Interface(SETTLEMENT)
   const chainId = Number(await call(rpc, 'eth_chainId', []))
   if (proof.chain && proof.chain.chainId !== chainId)
     throw new EpochRefused('wrong-proof', `the proof is for chain ${proof.chain.chainId}, the RPC serves ${chainId}`)
   const read = async (name: string, values: unknown[]) => {
-    const data = SETTLEMENT.encodeFunctionData(name, values)
+    const data = contract.encodeFunctionData(name, values)
     const reply = await call(rpc, 'eth_call', [{ to: settlement, data }, 'latest'])
     if (reply === '0x') throw new EpochRefused('wrong-proof', `there is no settlement contract at ${settlement}`)
-    return SETTLEMENT.decodeFunctionResult(name, reply)
+    return contract.decodeFunctionResult(name, reply)
   }
   const epoch = await read('epochs', [proof.epoch])
   for (const name of ['root', 'receiptsRoot', 'dataHash'] as const)
