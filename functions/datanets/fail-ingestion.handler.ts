@@ -1,17 +1,16 @@
-import * as z from 'zod'
 import { environment } from '#runtime/environment'
 import { logger } from '#runtime/logger'
-import { Reason, Upload } from './ingestion/flow.ts'
+import { failureOf } from './ingestion/failure.ts'
 import { IngestionRecords } from './ingestion-records.store.ts'
 
 const records = new IngestionRecords(environment('REGISTRY_TABLE').REGISTRY_TABLE)
 
-const Input = z.object({ upload: Upload, reason: Reason, rejected: z.number().int().optional() })
-
-/** Records why an upload was refused and lets the next one have its turn. */
+/** Records why an upload was refused, or that its ingestion failed, and lets the next one have its turn. */
 export const handler = async (input: unknown): Promise<{ rejected: boolean }> => {
-  const { upload, reason, rejected } = Input.parse(input)
-  const decided = await records.reject(upload, reason, rejected)
-  logger.info('upload refused', { ...upload, code: reason.code, decided })
+  const failure = failureOf(input)
+  if (!failure) return { rejected: false }
+  const { upload, execution, reason, rejected } = failure
+  const decided = await records.reject(upload, execution, reason, rejected)
+  logger.info('upload rejected', { ...upload, code: reason.code, decided })
   return { rejected: decided }
 }

@@ -134,17 +134,25 @@ export class IngestionRecords {
     ])
   }
 
-  /** validating -> rejected with the reason, and out of the queue. False if the contribution is already decided. */
-  async reject(upload: Upload, reason: Reason, rowsRejected?: number): Promise<boolean> {
-    const { datanetId, contributionId } = upload
-    const ticket = await this.ticket(upload)
+  /**
+   * validating -> rejected with the reason, and out of the queue. False if the contribution is already decided, or is
+   * in the hands of another execution than this one.
+   */
+  async reject(
+    { datanetId, contributionId }: Pick<Upload, 'datanetId' | 'contributionId'>,
+    execution: string,
+    reason: Reason,
+    rowsRejected?: number,
+  ): Promise<boolean> {
+    const ingestion = await this.#ingestion(datanetId, contributionId)
+    if (ingestion?.execution !== execution) return false
     return this.#registry.write([
       this.#registry.change({
         key: keys.contribution(datanetId, contributionId),
         set: { state: 'rejected', reason, rowsAccepted: 0, ...(rowsRejected === undefined ? {} : { rowsRejected }) },
         expect: { state: 'validating' },
       }),
-      ...(ticket ? [this.#registry.remove(ticketKey(datanetId, ticket))] : []),
+      ...(ingestion.ticket ? [this.#registry.remove(ticketKey(datanetId, ingestion.ticket))] : []),
     ])
   }
 

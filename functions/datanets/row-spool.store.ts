@@ -27,9 +27,16 @@ export class Spool {
   }
 
   flush(): void {
-    if (this.#heldBytes > 0) writeSync(this.#file, Buffer.concat(this.#held))
+    if (this.#heldBytes > 0)
+      writeSync(this.#file, Buffer.concat(this.#held), 0, this.#heldBytes, this.#bytes - this.#heldBytes)
     this.#held = []
     this.#heldBytes = 0
+  }
+
+  /** Replaces bytes that were appended before. */
+  patch(start: number, bytes: Uint8Array): void {
+    this.flush()
+    writeSync(this.#file, bytes, 0, bytes.length, start)
   }
 
   read(start: number, bytes: number): Buffer {

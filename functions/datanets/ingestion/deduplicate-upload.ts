@@ -44,15 +44,15 @@ export const deduplicateUpload = async (
   const { count, signatures } = candidates
   const earlier = await earlierCandidates(signatures, count, earlierParts(objects, datanetId, published))
   const sinks = { rows: spool('rows'), rejected: spool('rejected'), signatures: spool('signatures') }
+  // How many rows there are is known at the end.
+  sinks.signatures.append(encodeHeader(0))
   const origin = { contribution: contributionId, contributor: contribution.contributor, ticket }
   const part = await writePart(
     clusterRows({ count, signatures, candidate: candidates.candidate, earlier }, candidates.rejected(), origin),
     signatures,
     sinks,
   )
-  const header = spool('header')
-  header.append(encodeHeader(part.rows))
-  header.append(sinks.signatures.read(0, sinks.signatures.bytes))
+  sinks.signatures.patch(0, encodeHeader(part.rows))
 
   const keys = partKeys(datanetId, contributionId)
   await put(objects, keys.rejected, sinks.rejected, 'application/jsonl')
@@ -63,7 +63,7 @@ export const deduplicateUpload = async (
       rejected: part.rejected,
     }
   await put(objects, keys.rows, sinks.rows, 'application/jsonl')
-  await put(objects, keys.signatures, header, 'application/octet-stream')
+  await put(objects, keys.signatures, sinks.signatures, 'application/octet-stream')
   return { outcome: 'ready', rowsKey: keys.rows, indexKey: keys.index, baseVersion: datanet.version, ...part }
 }
 

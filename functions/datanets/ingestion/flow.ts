@@ -40,7 +40,7 @@ export type Deduplicated =
   | ({ outcome: 'ready'; rowsKey: string; indexKey: string } & Prepared)
 
 /** A part that is written and not yet published. */
-export const Prepared = z.strictObject({
+export const Prepared = z.object({
   /** Version that duplicates were sought in; the part belongs to the one after it. */
   baseVersion: z.number().int().min(0),
   rows: z.number().int().min(1),
