@@ -73,7 +73,9 @@ export const attributeReceipt = (evidence: ReceiptEvidence): ReceiptAttribution 
     .filter(({ bits }) => bits > 0n)
     .sort((a, b) => a.sequence - b.sequence)
     .map(({ sequence: _, ...credit }) => credit)
-  const influence = (evidence.influence?.scores ?? []).filter((row) => evidence.inManifest(row) && row.score !== 0n)
+  const influence = perCluster(
+    (evidence.influence?.scores ?? []).filter((row) => evidence.inManifest(row) && row.score !== 0n),
+  )
   const coveredBits = provenance.reduce((sum, { bits }) => sum + bits, 0n)
   const confidence = evidence.influence?.confidence ?? 0n
   const pools = cutPools(evidence.net, evidence.split, { totalBits, coveredBits, confidence })
@@ -82,6 +84,16 @@ export const attributeReceipt = (evidence: ReceiptEvidence): ReceiptAttribution 
     capPerClusterBps: (datanetId) => rules.get(datanetId)!.capPerClusterBps,
   }
   return { totalBits, provenance, influence, pools, ...receiptShares({ provenance, influence }, pools, effects) }
+}
+
+/** Scores are linear: several rows of one cluster add up. */
+const perCluster = (scores: readonly (Credit & { score: bigint })[]): (Credit & { score: bigint })[] => {
+  const sums = new Map<string, Credit & { score: bigint }>()
+  for (const scored of scores) {
+    const sum = sums.get(scored.cluster)
+    sums.set(scored.cluster, sum ? { ...sum, score: sum.score + scored.score } : { ...scored })
+  }
+  return [...sums.values()]
 }
 
 const known = (spans: readonly HeldSpan[], inManifest: (credit: Credit) => boolean): HeldSpan[] =>

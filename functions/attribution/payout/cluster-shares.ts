@@ -28,7 +28,7 @@ export interface EffectRules {
  * pool by score; negatives take the same scale, or a smaller one so that they sum to no less than minus the pool.
  * So X paid moves at most X upwards and at most X downwards. What a cap or an exclusion takes away goes to nobody
  * else: it is left over, and the epoch gives it to the treasury.
- * Clusters come out in order of first mention; a cluster of an excluded contributor has effect 0.
+ * Clusters come out in order of first mention; an excluded contributor's and a quarantined cluster have effect 0.
  */
 export const clusterEffects = (evidence: Evidence, pools: Pools, rules: EffectRules): ClusterEffect[] => {
   const covered = sum(evidence.provenance.map(({ bits }) => bits))
@@ -47,8 +47,11 @@ export const clusterEffects = (evidence: Evidence, pools: Pools, rules: EffectRu
   for (const scored of evidence.influence)
     effectOf(scored).influence = scaled(scored.score, positive, negative, pools.influence * FINE)
   const contributors = (pools.provenance + pools.influence + pools.residual) * FINE
+  const quarantined = new Set(
+    [...evidence.provenance, ...evidence.influence].filter((entry) => entry.quarantined).map(({ cluster }) => cluster),
+  )
   for (const effect of effects.values()) {
-    if (rules.excluded.has(effect.contributor)) {
+    if (rules.excluded.has(effect.contributor) || quarantined.has(effect.cluster)) {
       effect.provenance = 0n
       effect.influence = 0n
     } else limit(effect, (contributors * BigInt(rules.capPerClusterBps(effect.datanetId))) / 10_000n)

@@ -27,6 +27,8 @@ export interface Credit {
   datanetId: string
   cluster: string
   contributor: string
+  /** Extreme self-influence: the cluster stays listed, what it would move goes to nobody. */
+  quarantined?: true | undefined
 }
 
 export type TokenVerdict = { to: Holder } | { nobody: 'no-evidence' | 'common' | 'in-prompt' }

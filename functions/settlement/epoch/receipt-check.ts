@@ -122,8 +122,9 @@ const wrongPools = ({ billing, attribution }: Receipt): string | undefined => {
   const total = BigInt(attribution.totalBits)
   const covered = attribution.provenance.reduce((sum, { bits }) => sum + BigInt(bits), 0n)
   if (total > 0n) expected.provenance = (contributors * covered) / total
+  // Where a part of the evidence failed, influence may be the part that ran, or the one that did not.
   const scored =
-    attribution.status === 'full' || (attribution.status === 'incomplete' && attribution.influence.length > 0)
+    attribution.status === 'full' || (attribution.status === 'incomplete' && attribution.pools.influence !== '0')
   if (total > 0n && scored)
     expected.influence = ((contributors - expected.provenance) * BigInt(billing.confidence)) >> 20n
   const { pools } = attribution

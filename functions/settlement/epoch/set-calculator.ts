@@ -87,14 +87,16 @@ export const effectsOfReceipt = ({ billing, attribution }: Receipt): ClusterSum[
   const pool = { provenance: BigInt(attribution.pools.provenance), influence: BigInt(attribution.pools.influence) }
   const all = pool.provenance + pool.influence + BigInt(attribution.pools.residual)
   const linked = new Set([billing.payer, ...billing.linkedToPayer])
+  const evidence = [...attribution.provenance, ...attribution.influence]
+  const quarantined = new Set(evidence.flatMap((entry) => (entry.quarantined ? [entry.cluster] : [])))
   const bits = new Map(attribution.provenance.map((entry) => [entry.cluster, BigInt(entry.bits)]))
   const scores = new Map(attribution.influence.map((entry) => [entry.cluster, BigInt(entry.score)]))
   const covered = total([...bits.values()])
   const gains = total([...scores.values()].map(positive))
   const losses = total([...scores.values()].map((score) => positive(-score)))
-  const clusters = new Map([...attribution.provenance, ...attribution.influence].map((entry) => [entry.cluster, entry]))
+  const clusters = new Map(evidence.map((entry) => [entry.cluster, entry]))
   return [...clusters.values()]
-    .filter(({ contributor }) => !linked.has(contributor))
+    .filter(({ cluster, contributor }) => !linked.has(contributor) && !quarantined.has(cluster))
     .map(({ cluster, contributor, datanetId }) => {
       const { policy } = billing.datanets.find(({ id }) => id === datanetId)!
       const cap = (all * FINE * BigInt(policy.capPerClusterBps)) / 10_000n

@@ -138,9 +138,13 @@ export const receiptEffects = (
   const caps = new Map(
     billing.datanets.map(({ id, policy }) => [id, (contributors * BigInt(policy.capPerClusterBps)) / 10_000n]),
   )
+  const withheld = new Set<string>()
+  for (const { cluster, quarantined } of [...attribution.provenance, ...attribution.influence])
+    if (quarantined) withheld.add(cluster)
   const result: Omit<ClusterSum, 'adapterId'>[] = []
   for (const { datanetId, ...effect } of moved.values()) {
     if (effect.contributor === billing.payer || billing.linkedToPayer.includes(effect.contributor)) continue
+    if (withheld.has(effect.cluster)) continue
     const cap = caps.get(datanetId)!
     if (effect.provenance > cap) effect.provenance = cap
     if (effect.influence > cap - effect.provenance) effect.influence = cap - effect.provenance
