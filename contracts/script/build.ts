@@ -35,13 +35,15 @@ export function artefact(name: ContractName): Artefact {
 
 /** Runs `forge build` on src (incremental; about 5 s cold). @throws Error with forge's output when it fails */
 export function build(): void {
-  const args = ['build', '--root', CONTRACTS, '--skip', 'test', '--skip', 'script']
+  // forge resolves the compiler's path against its working folder, not against --root.
+  const args = ['build', '--root', '.', '--skip', 'test', '--skip', 'script']
   const env = {
     ...process.env,
     PATH: `${BINARIES}${delimiter}${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
   }
-  const done = spawnSync(join(BINARIES, 'forge'), args, { env, encoding: 'utf8' })
-  if (done.status !== 0) throw new Error(`forge build failed: ${done.error?.message ?? done.stdout + done.stderr}`)
+  const done = spawnSync(join(BINARIES, 'forge'), args, { cwd: CONTRACTS, env, encoding: 'utf8' })
+  if (done.status !== 0 || /^Error/m.test(done.stderr))
+    throw new Error(`forge build failed: ${done.error?.message ?? done.stdout + done.stderr}`)
 }
 
 export function buildIfMissing(): void {

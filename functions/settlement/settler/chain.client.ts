@@ -9,7 +9,15 @@ export interface ChainOptions {
   settlement: string
   settler: string
   /** Block tag that counts as final: `finalized` on a real chain. */
-  finality: 'finalized' | 'safe' | 'latest'
+  finality: Finality
+}
+
+export type Finality = 'finalized' | 'safe' | 'latest'
+
+/** @throws Error naming the value when it is none of the three tags */
+export const finalityTag = (text: string): Finality => {
+  if (text === 'finalized' || text === 'safe' || text === 'latest') return text
+  throw new Error(`FINALITY_BLOCKS_TAG: finalized, safe or latest, not ${text}`)
 }
 
 const ACCOUNTS_PER_CALL = 1_000

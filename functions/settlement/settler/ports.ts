@@ -58,8 +58,7 @@ export class LeaseLost extends Error {}
 
 /** Items of the ledger table behind a lease with a fencing token. */
 export interface SettlementStore {
-  items(epoch: number): Promise<Item[]>
-  /** Adds an item unless one of its name exists with another state than VETOED; returns what is stored. */
+  /** Adds an item unless one of its name and root exists; returns what is stored. A vetoed one of another root is replaced. */
   plan(item: Item): Promise<Item>
   /** Writes the next version if the stored one is the version read and the lease is still ours. @throws LeaseLost */
   save(item: Item): Promise<Item>

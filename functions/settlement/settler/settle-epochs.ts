@@ -83,7 +83,7 @@ const passOverEpochs = async (options: SettleOptions, report: SettleReport): Pro
     for (const step of pass.steps) {
       const entry = { epoch: epoch.number, item: itemName(step.item) }
       if (step.is === 'stuck') report.stuck.push({ ...entry, why: step.why })
-      if (step.is === 'wait') report.waiting.push({ ...entry, why: step.why })
+      if (step.is === 'wait' && isOpen(step.item)) report.waiting.push({ ...entry, why: step.why })
     }
     if (pass.ended && pass.active) report.settled.push(epoch.number)
     if (!pass.active) break
