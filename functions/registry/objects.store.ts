@@ -115,14 +115,10 @@ export class Objects {
     return found
   }
 
-  async copy(from: string, to: string): Promise<void> {
-    await this.#client.send(
-      new CopyObjectCommand({
-        Bucket: this.bucket,
-        Key: to,
-        CopySource: `${this.bucket}/${from.split('/').map(encodeURIComponent).join('/')}`,
-      }),
-    )
+  /** Copies an object of this or another bucket into this one, inside S3 (5 GB at most). */
+  async copyFrom(bucket: string, from: string, to: string): Promise<void> {
+    const source = `${bucket}/${from.split('/').map(encodeURIComponent).join('/')}`
+    await this.#client.send(new CopyObjectCommand({ Bucket: this.bucket, Key: to, CopySource: source }))
   }
 }
 

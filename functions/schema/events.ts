@@ -18,7 +18,7 @@ export const AttributionRequested = z.strictObject({ receiptId: ReceiptId })
 export const ReceiptCompleted = z.strictObject({ receiptId: ReceiptId, epoch: z.number().int().min(1) })
 
 /** Input of the ingestion state machine's shard step. Key: contributionId. */
-export const BuildProvenanceShard = z.strictObject({
+export const BuildProvenanceShard = z.object({
   datanetId: DatanetId,
   contributionId: ContributionId,
   rowsKey: z.string(),
@@ -26,4 +26,4 @@ export const BuildProvenanceShard = z.strictObject({
 })
 
 /** Input of the training state machine. Key: (trainingId, attempt). */
-export const TrainingRequested = z.strictObject({ trainingId: TrainingId, attempt: z.number().int().min(1) })
+export const TrainingRequested = z.object({ trainingId: TrainingId, attempt: z.number().int().min(1) })

@@ -1,0 +1,11 @@
+import { Records } from '#registry/records.store'
+import { apiDoor } from '#runtime/api-door'
+import { environment } from '#runtime/environment'
+import { ModelBook } from './model-book.store.ts'
+import { ownTraining } from './own-training.ts'
+
+const book = new ModelBook(new Records(environment('REGISTRY_TABLE').REGISTRY_TABLE))
+
+export const handler = apiDoor('getTraining', async ({ caller, params }) =>
+  ownTraining(caller, await book.training(params.trainingId)),
+)

@@ -1,0 +1,86 @@
+import { keys, listing } from '#registry/keys'
+import type { Objects } from '#registry/objects.store'
+import type { Records } from '#registry/records.store'
+import { type DatanetVersion, DatanetVersion as DatanetVersionSchema } from '#schema/datanets'
+import { OpenLedgerError } from '#schema/errors'
+import { Adapter, AdapterNameRecord, BaseModel, type Recipe, Training } from '#schema/models'
+
+/** Base models, trainings, adapters and names. */
+export class ModelBook {
+  readonly #records: Records
+  constructor(records: Records) {
+    this.#records = records
+  }
+
+  base = (id: string): Promise<BaseModel> => this.#records.get(BaseModel, keys.base(id), `base model ${id}`)
+  findBase = (id: string): Promise<BaseModel | undefined> => this.#records.find(BaseModel, keys.base(id))
+  putBase = (base: BaseModel): Promise<void> =>
+    this.#records.put(keys.base(base.id), base, { partition: listing.bases, sort: base.id })
+  releaseBase = (id: string, digest: string): Promise<BaseModel> =>
+    this.#records.change(BaseModel, keys.base(id), { state: 'ready' }, { digest })
+  async bases(): Promise<BaseModel[]> {
+    return (await this.#records.listIndexed(BaseModel, listing.bases, { limit: 200 })).items
+  }
+
+  training = (id: string): Promise<Training> => this.#records.get(Training, keys.training(id), 'training')
+  findTraining = (id: string): Promise<Training | undefined> => this.#records.find(Training, keys.training(id))
+  createTraining = (training: Training): Promise<void> =>
+    this.#records.create(keys.training(training.id), training, {
+      partition: listing.trainingsOf(training.owner),
+      sort: `${training.createdAt}#${training.id}`,
+    })
+  changeTraining = (id: string, changes: Partial<Training>, expect: Record<string, unknown> = {}): Promise<Training> =>
+    this.#records.change(Training, keys.training(id), changes, expect)
+
+  adapter = (id: string): Promise<Adapter> => this.#records.get(Adapter, keys.adapter(id), 'adapter')
+
+  /** Refuses a name that another account owns: names are first come, first served. */
+  async requireName(name: string, owner: string): Promise<void> {
+    const record = await this.#records.find(AdapterNameRecord, keys.name(name))
+    if (record && record.owner !== owner)
+      throw new OpenLedgerError('forbidden', `name: ${name} belongs to somebody else`, { param: 'name' })
+  }
+
+  /** Writes the immutable adapter, then points its name at it. Running it again changes nothing. */
+  async register(adapter: Adapter): Promise<void> {
+    await this.#records.create(keys.adapter(adapter.id), adapter).catch(unlessThere)
+    const key = keys.name(adapter.name)
+    const first = {
+      name: adapter.name,
+      adapterId: adapter.id,
+      owner: adapter.owner,
+      history: [adapter.id],
+      createdAt: adapter.createdAt,
+    }
+    const record = await this.#records.find(AdapterNameRecord, key)
+    if (!record)
+      return this.#records.create(key, first, { partition: listing.names, sort: adapter.name }).catch(unlessThere)
+    if (record.adapterId === adapter.id) return
+    await this.#records.change(
+      AdapterNameRecord,
+      key,
+      { adapterId: adapter.id, history: [...record.history.filter((id) => id !== adapter.id), adapter.id] },
+      { owner: adapter.owner, adapterId: record.adapterId },
+    )
+  }
+}
+
+/** Manifests of the Datanet versions that a recipe names; a version that is not there is the caller's error. */
+export const recipeVersions = (data: Objects, recipe: Recipe): Promise<DatanetVersion[]> =>
+  Promise.all(
+    recipe.datanets.map(async ({ id, version }, i) => {
+      try {
+        return DatanetVersionSchema.parse(await data.json(`datanets/${id}/versions/${version}.json`))
+      } catch (error) {
+        if (!(error instanceof OpenLedgerError) || error.code !== 'not-found') throw error
+        throw new OpenLedgerError('invalid-request', `datanets.${i}: ${id} has no version ${version}`, {
+          param: `datanets.${i}`,
+          cause: error,
+        })
+      }
+    }),
+  )
+
+const unlessThere = (error: unknown): void => {
+  if (!(error instanceof OpenLedgerError) || error.code !== 'already-exists') throw error
+}
