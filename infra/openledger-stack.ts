@@ -8,6 +8,7 @@ import type { Config } from './config.ts'
 import type { Bundles } from './constructs/bundles.ts'
 import { House } from './constructs/house.ts'
 import { Images } from './images.ts'
+import { ModelFactory } from './model-factory.ts'
 import { OpenLora } from './open-lora.ts'
 import { Storage } from './storage.ts'
 
@@ -22,9 +23,14 @@ export class OpenLedgerStack extends Stack {
     const images = new Images(this, 'Images')
     const accounts = new Accounts(this, 'Accounts', { storage })
     const openLora = new OpenLora(this, 'OpenLora', { storage, images })
+    const modelFactory = new ModelFactory(this, 'ModelFactory', {
+      storage,
+      images,
+      ensureHosting: openLora.ensureHosting,
+    })
     const attribution = new Attribution(this, 'Attribution', { storage })
     new Api(this, 'Api', {
-      doors: { ...accounts.doors, ...openLora.doors, ...attribution.doors },
+      doors: { ...accounts.doors, ...modelFactory.doors, ...openLora.doors, ...attribution.doors },
       authorizer: accounts.authorizer,
       allowedOrigins: config.allowedOrigins,
     })
