@@ -1,0 +1,22 @@
+import { Epochs } from '#ledger/epochs.store'
+import { environment } from '#runtime/environment'
+import { logger } from '#runtime/logger'
+import { type Begun, beginClose } from './epoch/begin-close.ts'
+
+const env = environment('LEDGER_TABLE', 'EPOCH_GRACE_SECONDS')
+const epochs = new Epochs(env.LEDGER_TABLE)
+
+/** First step of the close: which epoch, and how long its last completions may take. */
+export const handler = async (): Promise<Begun> => {
+  const begun = await beginClose(
+    {
+      current: () => epochs.current(),
+      counted: (epoch) => epochs.counted(epoch),
+      isClosed: async (epoch) => (await epochs.find(epoch)) !== undefined,
+      advanceFrom: (epoch) => epochs.advanceFrom(epoch),
+    },
+    Number(env.EPOCH_GRACE_SECONDS),
+  )
+  logger.info('epoch close begun', { ...begun })
+  return begun
+}

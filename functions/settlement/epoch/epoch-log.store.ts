@@ -1,0 +1,92 @@
+import * as z from 'zod'
+import type { Objects } from '#registry/objects.store'
+import { OpenLedgerError } from '#schema/errors'
+import type { ClosedEpoch, EpochFile, EpochSource } from './close-epoch.ts'
+import { EpochInputs, parseEpochInputs } from './inputs.ts'
+import { places } from './places.ts'
+
+const PARALLEL = 8
+
+/** Receipt log and closed epochs in the receipts bucket. */
+export class EpochLog {
+  readonly #objects: Objects
+  constructor(objects: Objects) {
+    this.#objects = objects
+  }
+
+  async list(epoch: number): Promise<string[]> {
+    const found = await this.#objects.list(places.log(epoch))
+    return found.map(({ key }) => key).filter((key) => key.endsWith('.jsonl'))
+  }
+
+  read(key: string): Promise<Uint8Array> {
+    return this.#objects.bytes(key)
+  }
+
+  async fixed(epoch: number): Promise<EpochInputs | undefined> {
+    const bytes = await orMissing(this.#objects.bytes(places.inputs(epoch)))
+    return bytes && parseEpochInputs(bytes)
+  }
+
+  async quarantined(epoch: number): Promise<EpochInputs['quarantined']> {
+    const value = await orMissing(this.#objects.json(places.quarantined(epoch)))
+    return EpochInputs.shape.quarantined.parse(value ?? [])
+  }
+
+  async closed(epoch: number): Promise<EpochFile | undefined> {
+    return (await orMissing(this.#objects.json(places.closed(epoch, 'epoch.json')))) as EpochFile | undefined
+  }
+
+  /** The inputs are the commit point. Only an operator's quarantine replaces them, and only until the epoch is closed. */
+  async fix(epoch: number, objects: string[], inputs: Uint8Array, first: boolean): Promise<void> {
+    if (await this.closed(epoch)) throw new OpenLedgerError('wrong-state', `Epoch ${epoch} is closed.`)
+    if (epoch > 1) {
+      const balances = await this.#objects.bytes(places.closed(epoch - 1, 'balances.bin'))
+      await this.#objects.put(places.previousBalances(epoch), balances, { once: true })
+    }
+    const options = { contentType: 'application/json', once: first }
+    await this.#objects.put(places.objects(epoch), JSON.stringify(objects), options)
+    await this.#objects.put(places.inputs(epoch), inputs, options)
+  }
+
+  async source(epoch: number): Promise<EpochSource> {
+    const keys = z.array(z.string()).parse(await this.#objects.json(places.objects(epoch)))
+    const [inputs, previousBalances] = await Promise.all([
+      this.#objects.bytes(places.inputs(epoch)),
+      epoch > 1 ? this.#objects.bytes(places.previousBalances(epoch)) : new Uint8Array(),
+    ])
+    const objects = await inParallel(keys, async (name) => ({ name, bytes: await this.#objects.bytes(name) }))
+    return { inputs, previousBalances, objects }
+  }
+
+  /** Writes every file once, `epoch.json` last; the same bytes again are fine, other bytes throw `conflict`. */
+  async save({ epoch, files }: ClosedEpoch): Promise<void> {
+    const others = [...files].filter(([name]) => name !== 'epoch.json')
+    await inParallel(others, ([name, bytes]) =>
+      this.#objects.put(places.closed(epoch.number, name), bytes, { once: true }),
+    )
+    await this.#objects.put(places.closed(epoch.number, 'epoch.json'), files.get('epoch.json')!, {
+      contentType: 'application/json',
+      once: true,
+    })
+  }
+}
+
+const orMissing = async <Value>(read: Promise<Value>): Promise<Value | undefined> => {
+  try {
+    return await read
+  } catch (error) {
+    if (error instanceof OpenLedgerError && error.code === 'not-found') return undefined
+    throw error
+  }
+}
+
+const inParallel = async <Item, Result>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<Result>,
+): Promise<Result[]> => {
+  const results: Result[] = []
+  for (let i = 0; i < items.length; i += PARALLEL)
+    results.push(...(await Promise.all(items.slice(i, i + PARALLEL).map(work))))
+  return results
+}

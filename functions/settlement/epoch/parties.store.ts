@@ -1,0 +1,42 @@
+import { keys } from '#registry/keys'
+import type { Records } from '#registry/records.store'
+import { Account } from '#schema/accounts'
+import { DatanetVersion } from '#schema/datanets'
+import { Adapter } from '#schema/models'
+import { termsDigest } from './inputs.ts'
+
+const FrozenPolicy = DatanetVersion.pick({ root: true, policy: true }).loose()
+const PARALLEL = 16
+
+/** What the registry knows of those whom an epoch names: payees, clients, adapters and their terms. */
+export class Parties {
+  readonly #records: Records
+  constructor(records: Records) {
+    this.#records = records
+  }
+
+  async accounts(
+    ids: readonly string[],
+  ): Promise<{ accountId: string; address?: string | undefined; createdAt: string }[]> {
+    const found: { accountId: string; address?: string | undefined; createdAt: string }[] = []
+    for (let i = 0; i < ids.length; i += PARALLEL) {
+      const batch = ids.slice(i, i + PARALLEL).map((id) => this.#records.find(Account, keys.account(id)))
+      for (const account of await Promise.all(batch))
+        if (account) found.push({ accountId: account.id, address: account.address, createdAt: account.createdAt })
+    }
+    return found
+  }
+
+  /** Terms of the adapter as registered, with the policies frozen in its Datanet versions; empty when it is unknown. */
+  async terms(adapterId: string): Promise<string[]> {
+    const adapter = await this.#records.find(Adapter, keys.adapter(adapterId))
+    if (!adapter) return []
+    const datanets = await Promise.all(
+      adapter.datanets.map(async ({ id, version, root, trainedTokens }) => {
+        const { policy } = await this.#records.get(FrozenPolicy, keys.version(id, version), 'Datanet version')
+        return { id, version, root, trainedTokens, policy }
+      }),
+    )
+    return [termsDigest({ ...adapter, datanets })]
+  }
+}
