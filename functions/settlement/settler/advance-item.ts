@@ -1,7 +1,14 @@
 import { bumpedFees, firstFees } from './fees.ts'
 import { type Goal, goalOf } from './goal.ts'
 import { type Attempt, type Item, itemName, liveAttempt } from './item.ts'
-import { CallReverts, type Chain, type MinedReceipt, type SettlementStore, type TransactionSigner } from './ports.ts'
+import {
+  CallReverts,
+  type Chain,
+  type MinedReceipt,
+  type SettlementState,
+  type SettlementStore,
+  type TransactionSigner,
+} from './ports.ts'
 
 export interface SettlerPolicy {
   /** Highest maxFeePerGas ever offered, wei. */
@@ -50,7 +57,7 @@ export const advanceItem = async (item: Item, ports: SettlerPorts, call: () => P
 
 const giveNonce = async (item: Item, ports: SettlerPorts, call: () => Promise<string>): Promise<Step> => {
   const { chain, store, policy } = ports
-  const goal = goalOf(item, await chain.settlement('latest'))
+  const goal = goalOf(item, onTheClock(await chain.settlement('latest'), ports))
   if (goal.is === 'done') return endWhenFinal(item, ports)
   if (goal.is !== 'due') return pause(item, goal)
   const data = await call()
@@ -58,14 +65,20 @@ const giveNonce = async (item: Item, ports: SettlerPorts, call: () => Promise<st
   try {
     gas = await chain.estimate(item.to, data)
   } catch (error) {
-    if (error instanceof CallReverts) return { item, is: 'stuck', why: error.message }
-    throw error
+    if (!(error instanceof CallReverts)) throw error
+    return { item, is: /^(WindowOpen|IsPaused)/.test(error.reason) ? 'wait' : 'stuck', why: error.message }
   }
   const [mined, given] = await Promise.all([chain.nonce('latest'), store.nextNonce()])
   const gasLimit = gas + (gas * policy.gasMarginPercent) / 100n
   const next = await store.giveNonce({ ...item, state: 'NONCED', data, gasLimit }, Math.max(mined, given))
   return { item: next, is: 'moved' }
 }
+
+/** A chain that makes blocks only for transactions has an old latest block: the next one will carry the time of now. */
+const onTheClock = (state: SettlementState, { now }: SettlerPorts): SettlementState => ({
+  ...state,
+  time: Math.max(state.time, Math.floor(now() / 1000)),
+})
 
 const sign = async (item: Item, ports: SettlerPorts): Promise<Step> => {
   const fees = firstFees(await ports.chain.market(), ports.policy.feeCap)

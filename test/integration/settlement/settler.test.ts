@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { EvmChain } from '../../../functions/settlement/settler/chain.client.ts'
+import { type ChainOptions, EvmChain } from '../../../functions/settlement/settler/chain.client.ts'
 import { type SettleOptions, settleEpochs } from '../../../functions/settlement/settler/settle-epochs.ts'
 import { LocalChain } from './local-chain.ts'
 import { Durable, Ledger, MemoryStore, memoryBook, memoryFiles, walletSigner } from './settler-fakes.ts'
@@ -27,14 +27,18 @@ beforeEach(async () => {
   ledger = new Ledger(durable, chain.client.address)
 })
 
-const options = (change: Partial<SettleOptions> = {}): SettleOptions => ({
-  chain: new EvmChain({
+const evmChain = (change: Partial<ChainOptions> = {}) =>
+  new EvmChain({
     rpcUrl: chain.rpcUrl,
     chainId: 31_337,
     settlement: chain.deployment.contracts.settlement,
     settler: chain.settler.address,
     finality: 'finalized',
-  }),
+    ...change,
+  })
+
+const options = (change: Partial<SettleOptions> = {}): SettleOptions => ({
+  chain: evmChain(),
   signer: walletSigner(chain.settler),
   store: new MemoryStore(durable),
   book: memoryBook(durable),
@@ -67,5 +71,66 @@ describe('a settler on a real chain', () => {
     expect(await chain.balanceOf(payees[3]!)).toBe(4n * OPEN + 5n)
     expect(await chain.settlement['claimedTotal']!()).toBe(28n * OPEN + 5n)
     expect(durable.states.get(2)).toBe('settled')
+  })
+
+  test('needs no blocks but its own where finality is the latest block', async () => {
+    ledger.pay(someone(), OPEN)
+    ledger.close()
+    const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
+    const finality = 'latest' as const
+    const report = await settleEpochs(options({ chain: evmChain({ finality }), sleep, pollMs: 200 }))
+    expect(report.settled).toEqual([1])
+  })
+
+  test('leaves payees below the threshold to their claims', async () => {
+    const [small, large] = [someone(), someone()]
+    ledger.pay(small, 9n)
+    ledger.pay(large, 10n)
+    ledger.close()
+    await settleEpochs(options({ pushThreshold: 10n }))
+    expect(await chain.balanceOf(small)).toBe(0n)
+    expect(await chain.balanceOf(large)).toBe(10n)
+  })
+
+  test('goes on where another run stopped, at every pass', async () => {
+    ledger.pay(someone(), OPEN)
+    ledger.close()
+    let runs = 0
+    for (; runs < 30 && durable.states.get(1) !== 'settled'; runs++) {
+      await settleEpochs(options({ deadline: 0 }))
+      await chain.mine()
+    }
+    expect(durable.states.get(1)).toBe('settled')
+    expect(await chain.rpc.getTransactionCount(chain.settler.address)).toBe(3)
+  })
+
+  test('a vetoed root never becomes active; a corrected one does', async () => {
+    const payee = someone()
+    ledger.pay(payee, OPEN)
+    const wrong = ledger.close({ root: `0x${'66'.repeat(32)}` })
+    const vetoed = chain.settlement.connect(chain.watcher) as typeof chain.settlement
+    const report = await settleEpochs(
+      options({
+        sleep: async () => {
+          const [, , , activatesAt] = await chain.settlement['state']!()
+          if (activatesAt > 0n) await (await vetoed['veto']!(1, wrong.root)).wait()
+          await chain.mine(3, 1)
+        },
+      }),
+    )
+    expect(report.settled).toEqual([])
+    expect(durable.states.get(1)).toBe('vetoed')
+    expect(await chain.settlement['currentRoot']!()).toBe(`0x${'0'.repeat(64)}`)
+    ledger.close()
+    expect((await settleEpochs(options())).settled).toEqual([1])
+    expect(await chain.balanceOf(payee)).toBe(OPEN)
+  })
+
+  test('a call that would fail is not sent', async () => {
+    ledger.pay(someone(), OPEN)
+    ledger.close({ debits: 0n })
+    const report = await settleEpochs(options({ idleMs: 0 }))
+    expect(report.stuck).toEqual([{ epoch: 1, item: 'PROPOSE', why: `the call reverts: Underfunded(${OPEN}, 0)` }])
+    expect(await chain.rpc.getTransactionCount(chain.settler.address)).toBe(0)
   })
 })
