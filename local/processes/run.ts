@@ -31,6 +31,8 @@ export function run(command: string, args: readonly string[], options: RunOption
       stdio: ['ignore', 'pipe', 'pipe'],
       signal: options.signal,
     })
+    const killWithUs = () => child.kill()
+    process.once('exit', killWithUs)
     let out = ''
     let all = ''
     const lines = { stdout: '', stderr: '' }
@@ -45,6 +47,7 @@ export function run(command: string, args: readonly string[], options: RunOption
     child.stderr.setEncoding('utf8').on('data', take('stderr'))
     child.once('error', reject)
     child.once('close', (code) => {
+      process.removeListener('exit', killWithUs)
       if (code === 0) resolve(out)
       else reject(new CommandFailed([command, ...args].join(' '), code, all))
     })

@@ -22,7 +22,7 @@ export async function ensurePython(note: (line: string) => void): Promise<void> 
   }
   const shown = (line: string) => {
     if (/^(Collecting|Downloading|Installing|Successfully|the default build|error)/i.test(line.trim()))
-      note(line.trim())
+      note(line.trim().slice(0, 110))
   }
   if (!(await hasTorch())) {
     note(`torch ${TORCH}, CPU build (about 200 MB)`)
@@ -39,7 +39,7 @@ export async function ensurePython(note: (line: string) => void): Promise<void> 
 async function linkImages(): Promise<void> {
   const site = (await run(venvPython, ['-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'])).trim()
   const lines = IMAGES.map((image) => join(images, image, 'src'))
-  await writeFile(join(site, 'openledger-images.pth'), `${lines.join('\n')}\n`)
+  await writeFile(join(site, 'openledger.pth'), `${lines.join('\n')}\n`)
 }
 
 async function hasTorch(): Promise<boolean> {

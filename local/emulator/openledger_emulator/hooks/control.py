@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import threading
+import time
 from collections.abc import Callable
 
 from ..seam import need
@@ -52,13 +54,19 @@ def switch_iam(enabled: bool) -> None:
 
     app.AUTH = enabled
     workers = need("core.lambda_runtime", "_workers", HOOK)
-    lock = need("core.lambda_runtime", "_lock", HOOK)
-    with lock:
-        idle = []
-        for key, entries in list(workers.items()):
-            idle += [worker for worker in entries if not worker.in_use]
-            workers[key] = [worker for worker in entries if worker.in_use]
-    need("core.lambda_runtime", "kill_workers", HOOK)(idle)
+    with need("core.lambda_runtime", "_lock", HOOK):
+        retired = [worker for entries in workers.values() for worker in entries]
+        workers.clear()
+    threading.Thread(target=_retire, args=(retired,), name="openledger-retire-workers", daemon=True).start()
+
+
+def _retire(workers: list) -> None:
+    """Kill each worker when the invocation that it may be in has ended; nobody leases it again."""
+    kill = need("core.lambda_runtime", "kill_workers", HOOK)
+    while workers:
+        kill([worker for worker in workers if not worker.in_use])
+        workers = [worker for worker in workers if worker.in_use]
+        time.sleep(0.2)
 
 
 async def _body(receive) -> bytes:
