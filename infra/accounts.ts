@@ -4,6 +4,7 @@ import { Construct } from 'constructs'
 import type { Doors } from './api.ts'
 import { House } from './constructs/house.ts'
 import { HouseFunction } from './constructs/house-function.ts'
+import { HouseSchedule } from './constructs/schedule.ts'
 import type { Storage } from './storage.ts'
 
 const READ = ['dynamodb:GetItem', 'dynamodb:Query']
@@ -44,6 +45,19 @@ export class Accounts extends Construct {
       if (ledgerActions.length > 0) made.allow(ledgerActions, [storage.ledger.tableArn])
       return made
     }
+    const sweep = door(
+      'SweepHolds',
+      'sweep-holds',
+      'Frees holds of requests that died',
+      [],
+      ['dynamodb:GetItem', 'dynamodb:UpdateItem'],
+    ).allow(['dynamodb:Query'], [`${storage.ledger.tableArn}/index/PENDING`])
+    new HouseSchedule(this, 'SweepSchedule', {
+      expression: 'rate(5 minutes)',
+      target: sweep,
+      description: 'Expired holds',
+      errorImpact: 'Money of clients whose requests died stays locked.',
+    })
     this.doors = {
       getAccount: door(
         'GetAccount',

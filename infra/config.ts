@@ -10,6 +10,8 @@ const Chain = z.strictObject({
   token: Address,
   escrow: Address,
   settlement: Address,
+  /** Address of the stack's settler key (output SettlerKeyArn): deploy once without a chain, tell the contracts, deploy again. */
+  settlerAddress: Address,
   datanetRegistry: Address.optional(),
   modelRegistry: Address.optional(),
   /** Payees whose claimable is at least this are pushed; the rest claims. Units of 1e-18 OPEN. */
@@ -35,7 +37,7 @@ export const Config = z.strictObject({
     .strictObject({
       instanceType: z.string().default('ml.g5.xlarge'),
       spot: z.boolean().default(true),
-      /** Units of 1e-18 OPEN per second of training, for quotes and budgets. */
+      /** Units of 1e-18 OPEN per second of training, for quotes and the recipe's cost limit. */
       pricePerSecond: z.string().regex(/^\d+$/).default('1000000000000000'),
     })
     .prefault({}),
@@ -49,6 +51,8 @@ export const Config = z.strictObject({
     .strictObject({
       /** Where the platform fee is paid; without it the fee accrues unassigned. */
       address: Address.optional(),
+      /** Backs the balances that the operator credits, and carries the spending of clients without an address. */
+      operatorAddress: Address.optional(),
       feeBps: z.number().int().min(0).max(10_000).default(500),
     })
     .prefault({}),

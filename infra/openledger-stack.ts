@@ -7,9 +7,11 @@ import { Attribution } from './attribution.ts'
 import type { Config } from './config.ts'
 import type { Bundles } from './constructs/bundles.ts'
 import { House } from './constructs/house.ts'
+import { Datanets } from './datanets.ts'
 import { Images } from './images.ts'
 import { ModelFactory } from './model-factory.ts'
 import { OpenLora } from './open-lora.ts'
+import { Settlement } from './settlement.ts'
 import { Storage } from './storage.ts'
 
 /** Table of contents of the product. */
@@ -29,8 +31,17 @@ export class OpenLedgerStack extends Stack {
       ensureHosting: openLora.ensureHosting,
     })
     const attribution = new Attribution(this, 'Attribution', { storage })
+    const datanets = new Datanets(this, 'Datanets', { storage, buildShard: attribution.buildShard })
+    const settlement = new Settlement(this, 'Settlement', { storage, receiptLog: attribution.receiptLog })
     new Api(this, 'Api', {
-      doors: { ...accounts.doors, ...modelFactory.doors, ...openLora.doors, ...attribution.doors },
+      doors: {
+        ...accounts.doors,
+        ...modelFactory.doors,
+        ...datanets.doors,
+        ...openLora.doors,
+        ...attribution.doors,
+        ...settlement.doors,
+      },
       authorizer: accounts.authorizer,
       allowedOrigins: config.allowedOrigins,
     })

@@ -1,0 +1,33 @@
+import * as z from 'zod'
+import { Epochs } from '#ledger/epochs.store'
+import { keys } from '#registry/keys'
+import { Objects } from '#registry/objects.store'
+import { Records } from '#registry/records.store'
+import { apiDoor } from '#runtime/api-door'
+import { environment } from '#runtime/environment'
+import { loadKeccak } from './epoch/keccak.ts'
+import { Proofs } from './epoch/proofs.store.ts'
+
+const env = environment('LEDGER_TABLE', 'REGISTRY_TABLE', 'RECEIPTS_BUCKET')
+const epochs = new Epochs(env.LEDGER_TABLE)
+const records = new Records(env.REGISTRY_TABLE)
+const proofs = new Proofs(new Objects(env.RECEIPTS_BUCKET), await loadKeccak())
+
+/** What an address has earned over all closed epochs, and what it can claim against the root that is active on chain. */
+export const handler = apiDoor('getPayee', async ({ params: { address } }) => {
+  const { items } = await epochs.list(20)
+  const active = items.find(({ state }) => state === 'active' || state === 'settled')
+  const newest = items[0]
+  const [links, accrued, claimable] = await Promise.all([
+    records.list(z.object({ accountId: z.string() }), keys.address(address, '').PK, 'ACCOUNT#'),
+    newest && proofs.payee(newest.number, address),
+    active && proofs.payee(active.number, address),
+  ])
+  return {
+    address,
+    accountIds: links.items.map(({ accountId }) => accountId),
+    accrued: String(accrued?.amount ?? 0n),
+    claimable: String(claimable?.amount ?? 0n),
+    proof: claimable ? { ...claimable, amount: String(claimable.amount) } : null,
+  }
+})
