@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[4]
 def build(args: argparse.Namespace) -> dict[str, object]:
     """Collect the corpus, train tokenizer and model, write the folder. The last file written is base.json."""
     import torch
-    from transformers import GenerationConfig
+    from transformers import AutoTokenizer, GenerationConfig, LlamaForCausalLM
 
     from fine_tune.base import pretrain, tokenizer, unigram
     from fine_tune.base.corpus import HELD_OUT, collect
@@ -26,29 +26,39 @@ def build(args: argparse.Namespace) -> dict[str, object]:
     if not corpus.documents:
         sys.exit(f"no texts below {args.root}: run npm ci and set-up first")
     print(f"corpus {len(corpus.documents)} documents, {corpus.bytes} bytes, sha256 {corpus.digest}", file=sys.stderr)
-    shape = pretrain.Shape(width=args.width, inner=args.width * 9 // 4, layers=args.layers)
-    budget = pretrain.Budget(minutes=args.minutes, steps=args.steps)
-    words = tokenizer.train_tokenizer([text for _, _, text in corpus.documents], shape.positions)
-    tokens = pretrain.stream(corpus, words, args.seed)
+    budget = pretrain.Budget(minutes=args.minutes, steps=args.steps, learning_rate=args.learning_rate)
+    earlier = []
+    if args.start:
+        words = AutoTokenizer.from_pretrained(args.start, local_files_only=True)
+        model = LlamaForCausalLM.from_pretrained(args.start, dtype=torch.float32, local_files_only=True)
+        earlier = json.loads((args.start / BASE_CARD).read_text())["stages"]
+    else:
+        shape = pretrain.Shape(width=args.width, inner=args.width * 9 // 4, layers=args.layers)
+        words = tokenizer.train_tokenizer([text for _, _, text in corpus.documents], shape.positions)
+        model = pretrain.new_model(words, shape, args.seed)
+    tokens = pretrain.stream(corpus, words, args.seed, args.focus)
     print(f"{len(tokens)} tokens", file=sys.stderr)
-    model = pretrain.new_model(words, shape, args.seed)
     result = pretrain.pretrain(model, tokens, budget)
 
     out.mkdir(parents=True, exist_ok=True)
     model.generation_config = GenerationConfig(eos_token_id=words.eos_token_id, pad_token_id=words.pad_token_id)
     model.to(torch.float16).save_pretrained(out)
     tokenizer.save(words, out)
-    (out / "unigram.bin").write_bytes(unigram.unigram_table(tokens, len(words)))
+    everything = tokens if not args.focus else pretrain.stream(corpus, words, args.seed)
+    (out / "unigram.bin").write_bytes(unigram.unigram_table(everything, len(words)))
     files = folder_files(out)
     card = {
         "id": BASE_ID,
         "digest": files_digest(files),
         "parameters": model.num_parameters(),
         "files": files,
-        "corpus": {"digest": corpus.digest, "documents": len(corpus.documents), "bytes": corpus.bytes,
-                   "tokens": len(tokens), "heldOut": list(HELD_OUT), "packages": corpus.packages},
-        "recipe": {"command": "python -m fine_tune.base_model build", "seed": args.seed, "chatShare": pretrain.CHAT_SHARE,
-                   "shape": vars(shape), "budget": vars(budget), "result": result, "torch": torch.__version__},
+        "heldOut": list(HELD_OUT),
+        "stages": [*earlier, {
+            "corpus": {"digest": corpus.digest, "documents": len(corpus.documents), "bytes": corpus.bytes,
+                       "tokens": len(tokens), "packages": corpus.packages},
+            "recipe": {"command": "python -m fine_tune.base_model build", "seed": args.seed, "focus": args.focus,
+                       "chatShare": pretrain.CHAT_SHARE, "budget": vars(budget), "torch": torch.__version__},
+            "result": result}],
     }
     (out / BASE_CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
     return {"id": BASE_ID, "digest": card["digest"], "parameters": card["parameters"], **result}
@@ -85,6 +95,10 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--root", type=Path, default=REPOSITORY, help="folder with node_modules and .venv")
     make.add_argument("--width", type=int, default=256)
     make.add_argument("--layers", type=int, default=4)
+    make.add_argument("--learning-rate", type=float, default=3e-3)
+    make.add_argument("--from", dest="start", type=Path, help="go on from a folder that this command made")
+    make.add_argument("--focus", type=int, default=0, metavar="N",
+                      help="a closing stage: licence and contract English, and N other documents for each of theirs")
     make.add_argument("--force", action="store_true")
     make.set_defaults(run=build)
     texts = commands.add_parser("corpus", help="only collect the texts")
