@@ -1,0 +1,27 @@
+"""What a matrix of scores (queries, rows) is worth against the retrainings."""
+
+import torch
+from influence.statistics import mean_and_error, spearman
+
+
+def lds_per_query(scores: torch.Tensor, subsets: list[tuple[int, ...]], losses: torch.Tensor) -> list[float]:
+    """Spearman, per query, between the sum of the scores of a subset and minus the measured loss."""
+    predicted = torch.stack([scores[:, list(s)].double().sum(1) for s in subsets])
+    return [spearman(predicted[:, q], -losses[:, q]) for q in range(scores.shape[0])]
+
+
+def ceiling_per_query(first: torch.Tensor, second: torch.Tensor) -> list[float]:
+    """How well the same subsets' losses under other seeds predict these."""
+    return [spearman(first[:, q], second[:, q]) for q in range(first.shape[1])]
+
+
+def leave_out_top1(scores: torch.Tensor, owners: list[str], names: list[str], rise: torch.Tensor) -> float:
+    """Share of queries whose highest-scored contributor is the one whose absence raises the loss most.
+    rise: (contributors, queries)."""
+    sums = torch.stack([scores[:, [o == n for o in owners]].double().sum(1) for n in names])
+    return float((sums.argmax(0) == rise.argmax(0)).double().mean())
+
+
+def paired(ours: list[float], theirs: list[float]) -> dict:
+    mean, error = mean_and_error([a - b for a, b in zip(ours, theirs)])
+    return {"difference": round(mean, 4), "standardError": round(error, 4)}
