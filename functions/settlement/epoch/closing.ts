@@ -1,5 +1,3 @@
-import canonicalize from 'canonicalize'
-
 export type Capacity = 'contributor' | 'owner' | 'stakers' | 'platform' | 'treasury'
 
 /** What one payee earned through one adapter in this epoch, in one capacity; units of 1e-18 OPEN. */
@@ -50,9 +48,15 @@ export interface Posted {
 
 export const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
-const text = (rows: readonly object[]): string =>
-  rows.map((row) => `${canonicalize(Object.fromEntries(Object.entries(row).map(digits)))}\n`).join('')
-const digits = ([key, value]: [string, unknown]) => [key, typeof value === 'bigint' ? String(value) : value]
+/** Rows of one shape as canonical JSON lines: keys ascending, bigints as digit strings. */
+const text = (rows: readonly object[]): string => {
+  const keys = Object.keys(rows[0] ?? {}).sort()
+  const line = (row: Record<string, unknown>) =>
+    keys.map(
+      (key) => `${JSON.stringify(key)}:${JSON.stringify(typeof row[key] === 'bigint' ? String(row[key]) : row[key])}`,
+    )
+  return rows.map((row) => `{${line(row as Record<string, unknown>).join(',')}}\n`).join('')
+}
 
 /** The bytes in which two calculators must agree: lines, charges and sums as canonical JSONL. */
 export const writeAccounts = (accounts: Accounts) => ({

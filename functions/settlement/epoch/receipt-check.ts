@@ -14,7 +14,8 @@ type Check = (receipt: Receipt) => string | undefined
 export const receiptChecker = (inputs: EpochInputs) => {
   const terms = new Map(inputs.adapters.map(({ adapterId, terms }) => [adapterId, new Set(terms)]))
   const accounts = new Set(inputs.accounts.map(({ accountId }) => accountId))
-  const owners = new Map<string, string>()
+  const owners = new Map<string, Map<string, string>>()
+  const digests = new Map<string, string>()
   const datanets = new Map<string, string>()
   const checks: [RefusalCode, Check][] = [
     [
@@ -25,7 +26,7 @@ export const receiptChecker = (inputs: EpochInputs) => {
     [
       'unknown-terms',
       ({ billing }) =>
-        terms.get(billing.adapterId)?.has(termsDigest(billing))
+        terms.get(billing.adapterId)?.has(knownDigest(billing, digests))
           ? undefined
           : 'owner, split, price, confidence, attribution or Datanets are not those of the adapter',
     ],
@@ -146,13 +147,27 @@ const wrongShares = ({ billing, attribution }: Receipt): string | undefined => {
   return shown === pool ? undefined : `shares and unattributed sum to ${shown}, the contributors' pool is ${pool}`
 }
 
-const otherOwner = ({ billing, attribution }: Receipt, owners: Map<string, string>): string | undefined => {
-  for (const { cluster, contributor } of [...attribution.provenance, ...attribution.influence]) {
-    const key = `${billing.adapterId} ${cluster}`
-    const before = owners.get(key)
-    if (before !== undefined && before !== contributor)
-      return `cluster ${cluster} is of ${contributor} here, of ${before} in an earlier line`
-    owners.set(key, contributor)
-  }
+/** Canonical receipts of one adapter write their terms alike: the digest is made once for each text. */
+const knownDigest = (billing: Receipt['billing'], digests: Map<string, string>): string => {
+  const { attribution, confidence, datanets, owner, price, split } = billing
+  const text = JSON.stringify([attribution, confidence, datanets, owner, price, split])
+  const known = digests.get(text) ?? termsDigest(billing)
+  digests.set(text, known)
+  return known
+}
+
+const otherOwner = (
+  { billing, attribution }: Receipt,
+  adapters: Map<string, Map<string, string>>,
+): string | undefined => {
+  const owners = adapters.get(billing.adapterId) ?? new Map<string, string>()
+  adapters.set(billing.adapterId, owners)
+  for (const list of [attribution.provenance, attribution.influence])
+    for (const { cluster, contributor } of list) {
+      const before = owners.get(cluster)
+      if (before === undefined) owners.set(cluster, contributor)
+      else if (before !== contributor)
+        return `cluster ${cluster} is of ${contributor} here, of ${before} in an earlier line`
+    }
   return undefined
 }

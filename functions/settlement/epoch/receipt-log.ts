@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
-import canonicalize from 'canonicalize'
+import { hash } from 'node:crypto'
 import { Receipt } from '#schema/receipt'
+import { isCanonical } from './canonical-line.ts'
 import { EpochRefused } from './refusal.ts'
 
 /** One object of the receipt log: its name (for messages) and its bytes, canonical receipts one a line, ending in \n. */
@@ -38,7 +38,7 @@ export function* readReceiptLog(
       if (named !== undefined && quarantined.has(named)) continue
       const receipt = parseReceipt(line, where, named)
       const { receiptId, payer, shard, sequence } = receipt.billing
-      const digest = createHash('sha256').update(line).digest('base64')
+      const digest = hash('sha256', line, 'base64')
       const before = seen.get(receiptId)
       if (before === digest) continue
       if (before !== undefined)
@@ -75,7 +75,7 @@ export const parseReceipt = (line: string, where: string, named: string | undefi
     const issue = parsed.error.issues[0]!
     throw new EpochRefused('invalid-receipt', `${issue.path.join('.')}: ${issue.message}`, { receiptId: named, where })
   }
-  if (canonicalize(value) !== line)
+  if (!isCanonical(value, line))
     throw new EpochRefused('not-canonical', 'not canonical JSON (RFC 8785)', { receiptId: named, where })
   return parsed.data
 }

@@ -12,19 +12,24 @@ type Entry = { adapterId: string; as: Capacity; payee: string; amount: bigint }
  * (attribution.md C); it imports none of its arithmetic, so that one slip cannot pass in both.
  */
 export const calculateFromSet = (receipts: readonly Receipt[], inputs: EpochInputs): Accounts => {
-  const effects = receipts.flatMap(effectsOfReceipt)
-  const sums = sumClusters(effects)
-  const sumsOf = Map.groupBy(sums, ({ adapterId }) => adapterId)
+  const byAdapter = Map.groupBy(receipts, ({ billing }) => billing.adapterId)
+  const sumsOf = new Map(
+    [...byAdapter].map(([adapterId, own]) => [adapterId, sumClusters(own.flatMap(effectsOfReceipt))]),
+  )
   const entries: Entry[] = [
     ...receipts.flatMap((receipt) => feeEntries(receipt)),
     ...receipts.flatMap(
       (receipt) => residualParts(receipt, inputs.treasury).filter(({ payee }) => payee !== undefined) as Entry[],
     ),
-    ...[...Map.groupBy(receipts, ({ billing }) => billing.adapterId)].flatMap(([adapterId, own]) =>
+    ...[...byAdapter].flatMap(([adapterId, own]) =>
       evidenceEntries(adapterId, own, sumsOf.get(adapterId) ?? [], inputs),
     ),
   ]
-  return { lines: sumLines(entries), charges: chargesOf(receipts, inputs.treasury), sums }
+  return {
+    lines: sumLines(entries),
+    charges: chargesOf(receipts, inputs.treasury),
+    sums: [...sumsOf.keys()].sort().flatMap((adapterId) => sumsOf.get(adapterId)!),
+  }
 }
 
 const feeEntries = ({ billing, attribution }: Receipt): Entry[] => {
@@ -109,14 +114,15 @@ export const effectsOfReceipt = ({ billing, attribution }: Receipt): ClusterSum[
     })
 }
 
+/** Effects of one adapter's receipts, summed by cluster. */
 const sumClusters = (effects: readonly ClusterSum[]): ClusterSum[] =>
-  [...Map.groupBy(effects, ({ adapterId, cluster }) => `${adapterId} ${cluster}`).values()]
+  [...Map.groupBy(effects, ({ cluster }) => cluster).values()]
     .map((same) => ({
       ...same[0]!,
       provenance: total(same.map(({ provenance }) => provenance)),
       influence: total(same.map(({ influence }) => influence)),
     }))
-    .sort((a, b) => byText(a.adapterId, b.adapterId) || byText(a.cluster, b.cluster))
+    .sort((a, b) => byText(a.cluster, b.cluster))
 
 const sumLines = (entries: readonly Entry[]): EarnedLine[] =>
   [...Map.groupBy(entries, ({ adapterId, as, payee }) => `${adapterId} ${as} ${payee}`).values()]
@@ -127,7 +133,10 @@ const sumLines = (entries: readonly Entry[]): EarnedLine[] =>
 const total = (values: readonly bigint[]): bigint => values.reduce((sum, value) => sum + value, 0n)
 const positive = (value: bigint): bigint => (value > 0n ? value : 0n)
 // Math.min and Math.max take no bigint.
-const least = (a: bigint, b: bigint): bigint => [a, b].sort((x, y) => Number(x > y) - Number(x < y))[0]!
+const least = (a: bigint, b: bigint): bigint => {
+  if (a < b) return a
+  return b
+}
 const most = (a: bigint, b: bigint): bigint => a + b - least(a, b)
 const trained = (datanets: Datanets): bigint[] => {
   const tokens = datanets.map(({ trainedTokens }) => BigInt(trainedTokens))

@@ -18,7 +18,7 @@ export const streamCalculator = (inputs: EpochInputs) => {
   const order = new Map(inputs.accounts.map(({ accountId }, index) => [accountId, index]))
   const lines = new Map<string, EarnedLine>()
   const charges = new Map<string, Charge>()
-  const sums = new Map<string, ClusterSum>()
+  const sums = new Map<string, Map<string, ClusterSum>>()
   const evidencePools = new Map<string, { units: bigint; datanets: Receipt['billing']['datanets'] }>()
 
   const earn = (adapterId: string, as: Capacity, payee: string, amount: bigint) => {
@@ -52,10 +52,11 @@ export const streamCalculator = (inputs: EpochInputs) => {
       const evidence = evidencePools.get(adapterId) ?? { units: 0n, datanets: billing.datanets }
       evidencePools.set(adapterId, evidence)
       evidence.units += pools.provenance + pools.influence
+      const clusters = sums.get(adapterId) ?? new Map<string, ClusterSum>()
+      sums.set(adapterId, clusters)
       for (const moved of receiptEffects({ billing, attribution }, pools)) {
-        const key = `${adapterId} ${moved.cluster}`
-        const sum = sums.get(key)
-        if (!sum) sums.set(key, { adapterId, ...moved })
+        const sum = clusters.get(moved.cluster)
+        if (!sum) clusters.set(moved.cluster, { adapterId, ...moved })
         else {
           sum.provenance += moved.provenance
           sum.influence += moved.influence
@@ -65,7 +66,8 @@ export const streamCalculator = (inputs: EpochInputs) => {
 
     finish(): Accounts {
       const earnedFine = new Map<string, Map<string, bigint>>()
-      for (const { adapterId, contributor, provenance, influence } of sums.values()) {
+      const all = [...sums.values()].flatMap((clusters) => [...clusters.values()])
+      for (const { adapterId, contributor, provenance, influence } of all) {
         const ofAdapter = earnedFine.get(adapterId) ?? new Map<string, bigint>()
         earnedFine.set(adapterId, ofAdapter)
         ofAdapter.set(contributor, (ofAdapter.get(contributor) ?? 0n) + provenance + (influence > 0n ? influence : 0n))
@@ -92,7 +94,7 @@ export const streamCalculator = (inputs: EpochInputs) => {
           (a, b) => byText(a.adapterId, b.adapterId) || byText(a.as, b.as) || byText(a.payee, b.payee),
         ),
         charges: [...charges.values()].sort((a, b) => byText(a.client, b.client)),
-        sums: [...sums.values()].sort((a, b) => byText(a.adapterId, b.adapterId) || byText(a.cluster, b.cluster)),
+        sums: all.sort((a, b) => byText(a.adapterId, b.adapterId) || byText(a.cluster, b.cluster)),
       }
     },
   }
