@@ -52,11 +52,11 @@ export class LocalChain {
     this.client = client!
   }
 
-  /** Starts anvil (a block a transaction; `finalized` two blocks behind) and deploys. `window` in seconds. */
-  static async start(window: number, parameters: Partial<Parameters> = {}, flags: string[] = []): Promise<LocalChain> {
+  /** Starts anvil (a block a transaction; `finalized` 2 x slots blocks behind) and deploys. `window` in seconds. */
+  static async start(window: number, parameters: Partial<Parameters> = {}, slots = 1): Promise<LocalChain> {
     const port = await freePort()
     const binary = fileURLToPath(new URL('../../../node_modules/.bin/anvil', import.meta.url))
-    const args = ['--port', String(port), '--silent', '--hardfork', 'prague', '--slots-in-an-epoch', '1', ...flags]
+    const args = ['--port', String(port), '--silent', '--hardfork', 'prague', '--slots-in-an-epoch', String(slots)]
     const anvil = spawn(binary, args, { stdio: 'ignore' })
     const chain = new LocalChain(port, anvil)
     for (let i = 0; ; i++) {
