@@ -5,7 +5,7 @@ import { KMSClient } from '@aws-sdk/client-kms'
 import { Wallet } from 'ethers'
 import { deploy as deployContracts } from '../contracts/script/deployment.ts'
 import { kmsAddress } from '../functions/settlement/settler/kms-signer.client.ts'
-import { deploy, type StackOutputs } from './deploy.ts'
+import { bootstrap, deploy, type StackOutputs } from './deploy.ts'
 import type { Emulator } from './emulator/emulator.ts'
 import type { Chain } from './l2.ts'
 import { repository } from './paths.ts'
@@ -42,15 +42,14 @@ export async function upToDate(dir: string): Promise<Deployed | undefined> {
 export async function deployProduct(options: StackOptions): Promise<Deployed> {
   const { dir, emulator, chain, note } = options
   await emulator.enforceIam(false)
-  const cdk = (configuration: object) =>
-    deploy({
-      emulator,
-      outDir: join(dir, 'cdk'),
-      context: { openledger: JSON.stringify(configuration) },
-      onLine: (line) => {
-        if (/(FAILED|✅|❌|error)/i.test(line)) note(line.trim())
-      },
-    })
+  const onLine = (line: string) => {
+    if (/(FAILED|✅|❌|error)/i.test(line)) note(line.trim())
+  }
+  const cdk = (configuration: object) => {
+    const context = { openledger: JSON.stringify(configuration) }
+    return deploy({ emulator, outDir: join(dir, 'cdk'), context, onLine })
+  }
+  await bootstrap({ emulator, outDir: join(dir, 'cdk'), onLine })
   const known = await readFile(join(dir, 'deployed.json'), 'utf8').catch(() => undefined)
   const first = known ? (JSON.parse(known) as Deployed).outputs : await cdk(settings())
   const settler = await addressOf(emulator, first, 'SettlerKey', chain)
@@ -64,7 +63,7 @@ export async function deployProduct(options: StackOptions): Promise<Deployed> {
     log: note,
   })
   await Promise.all([settler, watcher].map((address) => chain.fund(address)))
-  const outputs = await cdk(settings(chain, contracts))
+  const outputs = await cdk(settings({ chain, contracts, settler }))
   await emulator.enforceIam(true)
   await emulator.save()
   const deployed = { outputs, contracts, fingerprint: await fingerprint() }
@@ -74,7 +73,7 @@ export async function deployProduct(options: StackOptions): Promise<Deployed> {
 }
 
 /** The deploy knobs of the local platform (infra/config.ts): the same names that a customer sets. */
-function settings(chain?: Chain, contracts?: Deployed['contracts']): object {
+function settings(on?: { chain: Chain; contracts: Deployed['contracts']; settler: string }): object {
   const image = (name: string) => `000000000000.dkr.ecr.us-east-1.amazonaws.com/openledger/${name}:local`
   return {
     stage: 'dev',
@@ -82,16 +81,17 @@ function settings(chain?: Chain, contracts?: Deployed['contracts']): object {
     images: { fineTune: image('fine-tune'), openLora: image('open-lora'), influence: image('influence') },
     training: { spot: false },
     epoch: { schedule: 'rate(1 day)', settleEvery: 'rate(1 minute)', graceSeconds: 2 },
-    ...(chain && contracts
+    ...(on
       ? {
           chain: {
-            rpcUrl: chain.rpcUrl,
-            chainId: chain.chainId,
-            token: contracts.token,
-            escrow: contracts.escrow,
-            settlement: contracts.settlement,
-            datanetRegistry: contracts.datanetRegistry,
-            modelRegistry: contracts.modelRegistry,
+            rpcUrl: on.chain.rpcUrl,
+            chainId: on.chain.chainId,
+            settlerAddress: on.settler,
+            token: on.contracts.token,
+            escrow: on.contracts.escrow,
+            settlement: on.contracts.settlement,
+            datanetRegistry: on.contracts.datanetRegistry,
+            modelRegistry: on.contracts.modelRegistry,
             finality: 'latest', // anvil mines when there is something to mine: "finalized" would wait for ever
           },
         }
