@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Emulator } from './emulator/emulator.ts'
 import { nodeModulesBin, repository } from './paths.ts'
@@ -12,7 +12,6 @@ export interface DeployOptions {
   context?: Record<string, string>
   /** Another app than the repository's own (tests). */
   app?: string
-  stack?: string
   onLine?: (line: string) => void
 }
 
@@ -20,33 +19,29 @@ export interface DeployOptions {
 export type StackOutputs = Record<string, string>
 
 /**
- * The commands that a customer types, `cdk bootstrap` and `cdk deploy`, unmodified: only the endpoint and the
- * credentials in the environment differ. Bootstrapping again changes nothing and takes two seconds.
+ * `cdk bootstrap`, as a customer types it: once for an account and region. It runs in a folder without an app, which
+ * it would otherwise synthesise for nothing.
  */
+export async function bootstrap(options: DeployOptions): Promise<void> {
+  await cdk(options, ['bootstrap', `aws://000000000000/${options.emulator.region}`], options.outDir)
+}
+
+/** `cdk deploy`, unmodified: only the endpoint and the credentials in the environment differ. */
 export async function deploy(options: DeployOptions): Promise<StackOutputs> {
-  const { emulator } = options
-  await mkdir(options.outDir, { recursive: true })
   const context = Object.entries(options.context ?? {}).flatMap(([key, value]) => ['-c', `${key}=${value}`])
   const app = options.app ? ['--app', options.app] : []
-  const cdk = (args: string[]) =>
-    run(join(nodeModulesBin, 'cdk'), [...args, ...app, ...context], {
-      cwd: repository,
-      env: { ...emulator.env, CI: 'true' },
-      onLine: options.onLine ?? (() => {}),
-    })
-  const environment = `aws://000000000000/${emulator.region}`
-  await cdk(['bootstrap', environment, '--output', join(options.outDir, 'bootstrap')])
   const outputs = join(options.outDir, 'outputs.json')
-  await cdk([
-    'deploy',
-    options.stack ?? '--all',
-    ...['--require-approval', 'never', '--output', join(options.outDir, 'app'), '--outputs-file', outputs],
-    ...['--asset-parallelism', 'true', '--asset-build-concurrency', '2', '--progress', 'events'],
-  ])
-  const { default: byStack } = (await import(outputs, { with: { type: 'json' } })) as {
-    default: Record<string, StackOutputs>
-  }
+  const quiet = ['--require-approval', 'never', '--progress', 'events', '--outputs-file', outputs]
+  const places = ['--output', join(options.outDir, 'app')]
+  await cdk(options, ['deploy', '--all', ...app, ...context, ...quiet, ...places], repository)
+  const byStack = JSON.parse(await readFile(outputs, 'utf8')) as Record<string, StackOutputs>
   return Object.assign({}, ...Object.values(byStack))
+}
+
+async function cdk(options: DeployOptions, args: string[], cwd: string): Promise<void> {
+  await mkdir(options.outDir, { recursive: true })
+  const env = { ...options.emulator.env, CI: 'true' }
+  await run(join(nodeModulesBin, 'cdk'), args, { cwd, env, onLine: options.onLine ?? (() => {}) })
 }
 
 /** Where the embedded AWS answers a REST API: path style, since no name server knows its host names. */

@@ -43,7 +43,7 @@ export async function deployProduct(options: StackOptions): Promise<Deployed> {
   const { dir, emulator, chain, note } = options
   await emulator.enforceIam(false)
   const onLine = (line: string) => {
-    if (/(FAILED|✅|❌|error)/i.test(line)) note(line.trim())
+    if (/(_FAILED|✅|❌|\berror\b)/.test(line)) note(line.trim())
   }
   const cdk = (configuration: object) => {
     const context = { openledger: JSON.stringify(configuration) }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { apiUrl, deploy, type StackOutputs } from '../../../local/deploy.ts'
+import { apiUrl, bootstrap, deploy, type StackOutputs } from '../../../local/deploy.ts'
 import { type Emulator, startEmulator } from '../../../local/emulator/emulator.ts'
 import { rememberedPorts } from '../../../local/processes/ports.ts'
 
@@ -27,11 +27,9 @@ export async function startTestPlatform(): Promise<TestPlatform> {
       iam,
     })
   const emulator = await start(false)
-  const outputs = await deploy({
-    emulator,
-    outDir: join(dir, 'cdk'),
-    app: `node ${join(import.meta.dirname, 'app.ts')}`,
-  })
+  const outDir = join(dir, 'cdk')
+  await bootstrap({ emulator, outDir })
+  const outputs = await deploy({ emulator, outDir, app: `node ${join(import.meta.dirname, 'app.ts')}` })
   await emulator.enforceIam(true)
   const platform: TestPlatform = {
     emulator,
