@@ -1,4 +1,4 @@
-import { Aws, Duration, RemovalPolicy } from 'aws-cdk-lib'
+import { Annotations, Aws, Duration, RemovalPolicy } from 'aws-cdk-lib'
 import { Alarm, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
 import { Rule } from 'aws-cdk-lib/aws-events'
 import { LambdaFunction, SfnStateMachine } from 'aws-cdk-lib/aws-events-targets'
@@ -19,6 +19,7 @@ import {
   ProcessorType,
   S3JsonItemReader,
   StateMachine,
+  StateMachineType,
   Succeed,
   TaskInput,
   type TaskStateBase,
@@ -155,6 +156,7 @@ export class IngestionFlow extends Construct {
         key: JsonPath.stringAt('$.chunksKey'),
       }),
       itemSelector: { upload: JsonPath.objectAt('$.upload'), chunk: JsonPath.objectAt('$$.Map.Item.Value') },
+      mapExecutionType: StateMachineType.EXPRESS,
       maxConcurrency: 20,
       resultPath: JsonPath.DISCARD,
     })
@@ -166,6 +168,10 @@ export class IngestionFlow extends Construct {
         '$',
       ),
       { mode: ProcessorMode.DISTRIBUTED, executionType: ProcessorType.EXPRESS },
+    )
+    Annotations.of(map).acknowledgeWarning(
+      '@aws-cdk/aws-stepfunctions:propertyIgnored',
+      'The processor is refused without an execution type, and warned about with one.',
     )
     return map
   }

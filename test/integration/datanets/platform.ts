@@ -2,10 +2,10 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { DeleteBucketPolicyCommand, GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { DescribeExecutionCommand, ListExecutionsCommand, SFNClient } from '@aws-sdk/client-sfn'
 import type { APIGatewayProxyEvent, APIGatewayProxyResult, Context } from 'aws-lambda'
-import { deploy, type StackOutputs } from '../../../local/deploy.ts'
+import { bootstrap, deploy, type StackOutputs } from '../../../local/deploy.ts'
 import { type Emulator, startEmulator } from '../../../local/emulator/emulator.ts'
 import { rememberedPorts } from '../../../local/processes/ports.ts'
 
@@ -23,17 +23,22 @@ export const startPlatform = async (): Promise<Platform> => {
   const ports = await rememberedPorts(join(dir, 'ports.json'))
   const emulator = await startEmulator({ port: ports.aws, stateDir: join(dir, 'aws'), logFile: join(dir, 'aws.log') })
   const app = `node ${join(import.meta.dirname, 'app.ts')}`
-  const outputs = await deploy({ emulator, outDir: join(dir, 'cdk'), app })
+  const options = { emulator, outDir: join(dir, 'cdk'), app }
+  await bootstrap(options)
+  const outputs = await deploy(options)
   await emulator.enforceIam(true)
   Object.assign(process.env, emulator.env, {
     REGISTRY_TABLE: outputs['Registry'],
     DATA_BUCKET: outputs['Data'],
     POWERTOOLS_LOG_LEVEL: 'SILENT',
   })
+  const s3 = new S3Client({})
+  // The buckets refuse plain HTTP, which is what the embedded AWS speaks on the loopback.
+  await s3.send(new DeleteBucketPolicyCommand({ Bucket: outputs['Data'] }))
   return {
     emulator,
     outputs,
-    s3: new S3Client({}),
+    s3,
     sfn: new SFNClient({}),
     close: async () => {
       await emulator.stop()
