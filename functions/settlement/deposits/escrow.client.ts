@@ -1,9 +1,10 @@
-import { Interface, JsonRpcProvider, Network } from 'ethers'
+import { FetchRequest, Interface, JsonRpcProvider, Network } from 'ethers'
 import escrowAbi from '../../../contracts/abi/InferenceEscrow.json' with { type: 'json' }
 import { type Deposit, type DepositSource, RangeTooLarge } from './scan-deposits.ts'
 
 const escrowInterface = new Interface(escrowAbi)
 const DEPOSITED = escrowInterface.getEvent('Deposited')!.topicHash
+const RPC_TIMEOUT_MS = 15_000
 /** Ways in which nodes say that a range or its result is too large. */
 const TOO_LARGE = /range|too many|more than|limit|response size|10,?000 results/i
 
@@ -16,7 +17,9 @@ export class EscrowLogs implements DepositSource {
 
   constructor(options: { rpcUrl: string; chainId: number; escrow: string; finality: string }) {
     const network = Network.from(options.chainId)
-    this.#rpc = new JsonRpcProvider(options.rpcUrl, network, { staticNetwork: network, cacheTimeout: -1 })
+    const request = new FetchRequest(options.rpcUrl)
+    request.timeout = RPC_TIMEOUT_MS
+    this.#rpc = new JsonRpcProvider(request, network, { staticNetwork: network, cacheTimeout: -1 })
     this.#escrow = options.escrow
     this.#chainId = options.chainId
     this.#finality = options.finality

@@ -1,4 +1,12 @@
-import { type FeeData, isCallException, isError, JsonRpcProvider, Network, type TransactionReceipt } from 'ethers'
+import {
+  type FeeData,
+  FetchRequest,
+  isCallException,
+  isError,
+  JsonRpcProvider,
+  Network,
+  type TransactionReceipt,
+} from 'ethers'
 import { settlementInterface } from './calls.ts'
 import type { Market } from './fees.ts'
 import { CallReverts, type Chain, type MinedReceipt, type SettlementState, type View } from './ports.ts'
@@ -20,15 +28,19 @@ export const finalityTag = (text: string): Finality => {
   throw new Error(`FINALITY_BLOCKS_TAG: finalized, safe or latest, not ${text}`)
 }
 
+const RPC_TIMEOUT_MS = 15_000
 const ACCOUNTS_PER_CALL = 1_000
 /** Node replies that mean: these bytes, or another transaction with their nonce, are known already. */
-const KNOWN =
-  /already known|already imported|known transaction|nonce too low|nonce has already been used|replacement transaction underpriced|transaction underpriced/i
+const KNOWN = /already known|already imported|known transaction|nonce too low|nonce has already been used/i
+/** Node replies that mean: not at this price. The bytes are kept and offered again, with higher fees when they are stale. */
+const UNDERPRICED = /underpriced|less than block base fee|below base fee|max fee per gas/i
 
 /** A provider that neither caches nor guesses the network. */
 export const provider = ({ rpcUrl, chainId }: Pick<ChainOptions, 'rpcUrl' | 'chainId'>): JsonRpcProvider => {
   const network = Network.from(chainId)
-  return new JsonRpcProvider(rpcUrl, network, { staticNetwork: network, cacheTimeout: -1 })
+  const request = new FetchRequest(rpcUrl)
+  request.timeout = RPC_TIMEOUT_MS
+  return new JsonRpcProvider(request, network, { staticNetwork: network, cacheTimeout: -1 })
 }
 
 /** The settler's view of one EVM chain. */
@@ -94,7 +106,8 @@ export class EvmChain implements Chain {
       await this.#rpc.send('eth_sendRawTransaction', [raw])
     } catch (error) {
       if (isError(error, 'NONCE_EXPIRED') || isError(error, 'REPLACEMENT_UNDERPRICED')) return
-      if (!KNOWN.test(messages(error))) throw error
+      const text = messages(error)
+      if (!KNOWN.test(text) && !UNDERPRICED.test(text)) throw error
     }
   }
 

@@ -31,7 +31,7 @@ export interface Chain {
   receipt(hash: string): Promise<MinedReceipt | null>
   /** Gas of the call now. @throws CallReverts with the contract's error */
   estimate(to: string, data: string): Promise<bigint>
-  /** "already known" and "nonce too low" are success: the bytes or a successor are with the chain. */
+  /** "already known" and "nonce too low" are success: the bytes or a successor are with the chain. So is "underpriced": offered. */
   broadcast(raw: string): Promise<void>
   /** What each account was paid, in the latest block. */
   claimed(accounts: string[]): Promise<bigint[]>

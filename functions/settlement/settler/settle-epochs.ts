@@ -1,5 +1,6 @@
 import { advanceItem, type SettlerPorts, type Step } from './advance-item.ts'
 import { accountAt, activateCall, amountAt, payCall, proposeCall } from './calls.ts'
+import { fillGap } from './fill-gap.ts'
 import { type Item, isMined, isOpen, itemName, newItem } from './item.ts'
 import type { EpochBook, EpochFiles, EpochToSettle } from './ports.ts'
 import { batches, due } from './push-plan.ts'
@@ -57,11 +58,20 @@ export const settleEpochs = async (options: SettleOptions): Promise<SettleReport
     const moved = passes.reduce((sum, pass) => sum + pass.moved, 0)
     report.moved += moved
     if (passes.every((pass) => pass.ended)) return report
+    if (moved === 0) await fillNonces(passes, options)
     if (moved > 0) idleSince = options.now()
     const nextTry = options.now() + (moved > 0 ? 0 : options.pollMs)
     if (nextTry >= options.deadline || !worthWaiting(passes, options, idleSince)) return report
     if (moved === 0) await options.sleep(options.pollMs)
   }
+}
+
+const fillNonces = async (passes: Pass[], options: SettleOptions): Promise<void> => {
+  const filled = await fillGap(
+    passes.flatMap(({ steps }) => steps),
+    options,
+  )
+  if (filled !== undefined) options.log?.({ epoch: 0, item: `NONCE#${filled}`, state: 'FILLED' })
 }
 
 const worthWaiting = (passes: Pass[], options: SettleOptions, idleSince: number): boolean => {

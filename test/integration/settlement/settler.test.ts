@@ -133,4 +133,54 @@ describe('a settler on a real chain', () => {
     expect(report.stuck).toEqual([{ epoch: 1, item: 'PROPOSE', why: `the call reverts: Underfunded(${OPEN}, 0)` }])
     expect(await chain.rpc.getTransactionCount(chain.settler.address)).toBe(0)
   })
+
+  test('a nonce that a reorganisation set free is filled, and the epoch settles', async () => {
+    let clock = Date.now()
+    const later = { now: () => clock, deadline: clock + 600_000, idleMs: 100_000, pollMs: 1_000 }
+    const sleep = async () => {
+      clock += 61_000
+      await chain.mine()
+    }
+    await (await chain.settler.sendTransaction({ to: chain.settler.address, nonce: 0 })).wait()
+    ledger.pay(someone(), OPEN)
+    ledger.close()
+    for (let i = 0; i < 3; i++) await settleEpochs(options({ deadline: 0 }))
+    expect(await chain.rpc.getTransactionCount(chain.settler.address)).toBe(2)
+    await chain.rpc.send('anvil_rollback', [2])
+    expect(await chain.rpc.getTransactionCount(chain.settler.address)).toBe(0)
+    await chain.mine(2)
+    const moves: string[] = []
+    const log = ({ item, state }: { item: string; state: string }) => moves.push(`${item} ${state}`)
+    const report = await settleEpochs(options({ ...later, sleep, log }))
+    expect(report.settled).toEqual([1])
+    expect(moves).toContain('NONCE#0 FILLED')
+  })
+
+  test('offers again with higher fees until the base fee is met, never above the cap', async () => {
+    let clock = Date.now()
+    const gwei = 10n ** 9n
+    ledger.pay(someone(), OPEN)
+    ledger.close()
+    await chain.rpc.send('evm_setAutomine', [false])
+    const sleep = async () => {
+      clock += 61_000
+      await chain.rpc.send('anvil_setNextBlockBaseFeePerGas', [`0x${(20n * gwei).toString(16)}`])
+      await chain.mine()
+    }
+    const later = { now: () => clock, deadline: clock + 6_000_000, idleMs: 1_000_000, sleep, pollMs: 1_000 }
+    const policy = { feeCap: 10n * gwei, staleAfterMs: 60_000, gasMarginPercent: 20n }
+    const capped = await settleEpochs(options({ ...later, policy, deadline: clock + 20 * 61_000 }))
+    expect(capped.stuck[0]?.why).toMatch(/highest fee/)
+    const report = await settleEpochs(options({ ...later, policy: { ...policy, feeCap: 100n * gwei } }))
+    expect(report.settled).toEqual([1])
+    await chain.rpc.send('evm_setAutomine', [true])
+  })
+
+  test('another RPC chain than the configured one is refused', async () => {
+    ledger.pay(someone(), OPEN)
+    ledger.close()
+    await expect(settleEpochs(options({ chain: evmChain({ chainId: 1 }) }))).rejects.toThrow(
+      'serves chain 31337, not 1',
+    )
+  })
 })
