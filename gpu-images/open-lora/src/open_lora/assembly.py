@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from open_lora.front.gatekeeper import Gatekeeper, secret_from_environment
 from open_lora.settings import Settings
 from open_lora.torch_engine.base_model import load_base
 from open_lora.torch_engine.engine import EngineLimits, TorchEngine
-from open_lora.torch_engine.lora_linear import PlanHolder, attach
+from open_lora.torch_engine.lora_linear import PlanHolder, attach, base_weight
 
 log = logging.getLogger("open_lora")
 MEGABYTE = 1 << 20
@@ -50,10 +51,11 @@ def assemble(settings: Settings) -> Server:
     base = load_base(base_folder, device, _dtype(settings.dtype, device), settings.max_model_tokens)
     holder = PlanHolder()
     sites = attach(base.model, holder)
+    own_weight = partial(base_weight, base.model)
     limits = Limits(max_rank=settings.max_rank)
 
     def read(files: AdapterFiles):
-        return read_adapter(files.directory, files.name, files.key, sites, base.dtype, limits)
+        return read_adapter(files.directory, files.name, files.key, sites, base.dtype, limits, own_weight)
 
     source = _source(settings, bucket, limits)
     tiers = AdapterTiers(source, read, device, settings.device_mb * MEGABYTE, settings.host_mb * MEGABYTE)

@@ -7,6 +7,7 @@ y += (x A^T) B is exactly PEFT's `lora_B(lora_A(x)) * scaling`.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from open_lora.refusals import Refusal
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
-PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy"}
+PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"}
 PREFIX = "base_model.model."
 FLOATS = {torch.float32, torch.float16, torch.bfloat16, torch.float64}
 
@@ -44,8 +45,18 @@ class Limits:
     max_bytes: int = 2 << 30
 
 
+# path of a base parameter -> its tensor, or None when the base has no such parameter
+BaseWeight = Callable[[str], torch.Tensor | None]
+
+
 def read_adapter(
-    directory: Path, name: str, key: str, sites: dict[str, Site], dtype: torch.dtype, limits: Limits
+    directory: Path,
+    name: str,
+    key: str,
+    sites: dict[str, Site],
+    dtype: torch.dtype,
+    limits: Limits,
+    base_weight: BaseWeight = lambda path: None,
 ) -> HostAdapter:
     """Raises Refusal adapter_{pickle,corrupt,too_large,rank_too_large,unsupported,wrong_base,not_finite}."""
     weights = check_folder(directory, limits)
@@ -56,14 +67,14 @@ def read_adapter(
     settings = check_config(config, limits.max_rank)
     try:
         with safe_open(weights, framework="pt") as file:
-            return _assemble(file, name, key, sites, settings, dtype)
+            return _assemble(file, name, key, sites, settings, dtype, base_weight)
     except (SafetensorError, ValueError, RuntimeError, OSError) as error:
         raise Refusal("adapter_corrupt", f"{WEIGHTS} cannot be read: {type(error).__name__}") from None
 
 
 def check_folder(directory: Path, limits: Limits) -> Path:
     """The weights' path, after the folder was seen to hold no pickle and nothing oversize."""
-    files = [path for path in directory.rglob("*") if path.is_file()]
+    files = [path for path in directory.iterdir() if path.is_file()]
     for path in files:
         if path.suffix.lower() in PICKLES:
             raise Refusal("adapter_pickle", f"the adapter's folder holds {path.name}; only safetensors is served")
@@ -75,8 +86,8 @@ def check_folder(directory: Path, limits: Limits) -> Path:
     return weights
 
 
-def _assemble(file, name: str, key: str, sites: dict[str, Site], settings: LoraSettings, dtype) -> HostAdapter:
-    pairs = _pair_up(file.keys(), sites)
+def _assemble(file, name: str, key: str, sites: dict[str, Site], settings: LoraSettings, dtype, base_weight: BaseWeight) -> HostAdapter:
+    pairs = _pair_up(file, sites, base_weight)
     ranks = {}
     for path, (a_key, b_key) in pairs.items():
         ranks[path] = _check_shapes(file, a_key, b_key, sites[path], settings.rank_of(path))
@@ -102,10 +113,12 @@ def _tensor(file, key: str) -> torch.Tensor:
     return tensor
 
 
-def _pair_up(keys, sites: dict[str, Site]) -> dict[str, tuple[str, str]]:
+def _pair_up(file, sites: dict[str, Site], base_weight: BaseWeight) -> dict[str, tuple[str, str]]:
     halves: dict[str, dict[str, str]] = {}
-    for key in keys:
+    for key in file.keys():  # noqa: SIM118 (safe_open is no mapping)
         path, _, half = key.removeprefix(PREFIX).partition(".lora_")
+        if not half and _is_base_copy(file, key, base_weight):
+            continue
         if not key.startswith(PREFIX) or half not in ("A.weight", "B.weight"):
             raise Refusal("adapter_unsupported", f"the weights hold {key[:120]!r}, which is not a LoRA pair", param=key)
         halves.setdefault(path, {})[half[0]] = key
@@ -117,6 +130,14 @@ def _pair_up(keys, sites: dict[str, Site]) -> dict[str, tuple[str, str]]:
         if set(pair) != {"A", "B"}:
             raise Refusal("adapter_corrupt", f"{path} lacks one of lora_A, lora_B", param=path)
     return {path: (pair["A"], pair["B"]) for path, pair in halves.items()}
+
+
+def _is_base_copy(file, key: str, base_weight: BaseWeight) -> bool:
+    """PEFT saves the embedding layers, too, when one is a target: harmless when they are the base's own."""
+    own = base_weight(key.removeprefix(PREFIX).replace(".base_layer.", "."))
+    if own is None or list(own.shape) != list(file.get_slice(key).get_shape()):
+        return False
+    return torch.equal(_tensor(file, key).to(own.dtype), own.cpu())
 
 
 def _check_shapes(file, a_key: str, b_key: str, site: Site, declared: int) -> int:

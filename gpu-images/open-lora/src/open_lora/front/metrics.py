@@ -10,7 +10,7 @@ from open_lora.engine_port import Engine, Lease
 LOAD_BUCKETS = (0.25, 0.5, 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 5000, 30000)
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 RISING = {
-    "tokens", "finished", "cancelled", "preempted", "non_finite", "refused_queue_full", "refused_queue_timeout",
+    "failed_steps", "tokens", "finished", "cancelled", "preempted", "non_finite", "refused_queue_full", "refused_queue_timeout",
     "evictions", "prefix_hits", "prefix_hit_tokens", "busy_seconds",
 }  # fmt: skip
 

@@ -1,4 +1,7 @@
-"""The running batch of the packed engine: one forward pass a step over decode rows and chunks of prompts."""
+"""The running batch of the packed engine: one forward pass a step over decode rows and chunks of prompts.
+
+All of it runs inside `torch.inference_mode()`, which the engine's thread enters once.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,6 @@ class PackedBatch:
         """To be called when the prompt is staged in full, before `join`."""
         self.prefixes.keep(sequence.flow, sequence.prompt, sequence.staged)
 
-    @torch.inference_mode()
     def forward(self, chunks: list[tuple[Sequence, int]]) -> torch.Tensor:
         """Runs all rows and, of each (sequence, n), the next n prompt tokens.
 

@@ -41,19 +41,26 @@ class TorchEngine:
     def __init__(self, base: BaseModel, holder: PlanHolder, tiers: AdapterTiers, limits: EngineLimits = EngineLimits()):
         self.base, self.tiers, self.limits = base, tiers, limits
         self.max_model_tokens = base.max_positions
-        self.batch = PackedBatch(base, holder, limits.max_rows, limits.prefix_bytes) if base.packed else SequentialBatch(base, holder)
+        self.holder = holder
+        self.batch = self._new_batch()
         self.queue: FairQueue[Sequence] = FairQueue(limits.queue, limits.queue_per_adapter)
         self.prefilling: list[Sequence] = []
         self._inbox: deque[tuple[str, Sequence]] = deque()
         self._wake = threading.Condition()
         self._stopping = self._draining = False
         self._failure: str | None = None
+        self._ended = threading.Event()
         self._last_step = time.monotonic()
         self._outgoing: list[tuple[Sequence, TokenEvent | Refusal]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self.counters: Counter[str] = Counter()
         self.busy_seconds = 0.0
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def _new_batch(self) -> PackedBatch | SequentialBatch:
+        if not self.base.packed:
+            return SequentialBatch(self.base, self.holder)
+        return PackedBatch(self.base, self.holder, self.limits.max_rows, self.limits.prefix_bytes)
 
     # --- the port -------------------------------------------------------------------------------------------------
 
@@ -77,6 +84,8 @@ class TorchEngine:
         self._send("add", sequence)
         finished = False
         try:
+            if self._ended.is_set():  # the thread went while this request came
+                raise Refusal("draining", "this replica is going out of service")
             while not finished:
                 event = await events.get()
                 if isinstance(event, Refusal):
@@ -151,6 +160,16 @@ class TorchEngine:
     # --- the thread -----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            with torch.inference_mode():
+                self._loop_until_stopped()
+        except BaseException as error:  # a dead thread must not leave callers waiting
+            self._failure = f"{type(error).__name__}: {error}"
+            log.exception("the engine has stopped")
+        finally:
+            self._end_all()
+
+    def _loop_until_stopped(self) -> None:
         while not self._stopping:
             with self._wake:
                 if not self._active():
@@ -165,11 +184,9 @@ class TorchEngine:
                     self.busy_seconds += time.perf_counter() - started
             except Exception as error:
                 log.exception("engine step failed")
-                self._fail_all(error)
+                self._fail_running(error)
             self._last_step = time.monotonic()
             self._flush()
-        self._fail_all(None)
-        self._flush()
 
     def _read_inbox(self) -> None:
         while self._inbox:
@@ -309,17 +326,27 @@ class TorchEngine:
             self.prefilling.remove(sequence)
         self.batch.leave(sequence)
 
-    def _fail_all(self, error: Exception | None) -> None:
-        """A step that raised takes down the requests in it, not the server."""
+    def _fail_running(self, error: Exception) -> None:
+        """A step that raised takes down the requests in it, not the server: they end, and the batch is made anew."""
+        self.counters["failed_steps"] += 1
         for sequence in [*self.batch.rows, *self.prefilling]:
-            self._emit(sequence, Refusal("engine_failed" if error else "draining", "the request was interrupted"))
-            self._remove(sequence)
-        if error is None:
-            for sequence in self.queue.drop(lambda _: True):
-                self._emit(sequence, Refusal("draining", "this replica is shutting down"))
+            self._emit(sequence, Refusal("engine_failed", f"the request was interrupted ({type(error).__name__})"))
+            sequence.row = -1
+        self.prefilling = []
+        self.batch = self._new_batch()
+
+    def _end_all(self) -> None:
+        self._ended.set()
+        code = "engine_failed" if self._failure else "draining"
+        waiting = self.queue.drop(lambda _: True) + [item for what, item in self._inbox if what == "add"]
+        for sequence in [*self.batch.rows, *self.prefilling, *waiting]:
+            self._emit(sequence, Refusal(code, "this replica is going out of service"))
+        self.batch.rows, self.prefilling = [], []
+        self._inbox.clear()
+        self._flush()
 
 
-COUNTERS = ("tokens", "finished", "cancelled", "preempted", "non_finite", "refused_queue_full", "refused_queue_timeout")
+COUNTERS = ("failed_steps", "tokens", "finished", "cancelled", "preempted", "non_finite", "refused_queue_full", "refused_queue_timeout")
 
 
 def _deliver(batch: list[tuple[Sequence, TokenEvent | Refusal]]) -> None:

@@ -54,15 +54,16 @@ def find_sites(model: torch.nn.Module) -> dict[str, tuple[Site, torch.nn.Module]
 
 
 def attach(model: torch.nn.Module, holder: PlanHolder) -> dict[str, Site]:
-    """Replaces the linear modules' forward; returns path -> Site. The LM head is left out: it sees other tokens."""
-    head = model.get_output_embeddings()
+    """Replaces the linear modules' forward; returns path -> Site."""
     sites = {}
     for path, (site, module) in find_sites(model).items():
-        if module is head:
-            continue
         module.forward = _forward(holder, path, module, isinstance(module, Conv1D))
         sites[path] = site
     return sites
+
+
+def base_weight(model: torch.nn.Module, path: str) -> torch.Tensor | None:
+    return dict(model.named_parameters(remove_duplicate=False)).get(path)
 
 
 def _forward(holder: PlanHolder, path: str, module: torch.nn.Module, transposed: bool):

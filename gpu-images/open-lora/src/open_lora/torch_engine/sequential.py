@@ -46,7 +46,6 @@ class SequentialBatch:
     def remember_prompt(self, sequence: Sequence) -> None:
         pass
 
-    @torch.inference_mode()
     def forward(self, chunks: list[tuple[Sequence, int]]) -> torch.Tensor:
         logits = [self._one(sequence, [sequence.last]) for sequence in self.rows]
         for sequence, n in chunks:

@@ -1,0 +1,33 @@
+"""Tiny random models and stock PEFT adapters, made here: nothing is downloaded and nothing is committed."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from worlds import make_adapter, make_base
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `base/` and `adapters/` of several ranks and target modules."""
+    root = tmp_path_factory.mktemp("llama")
+    make_base(root / "base", "llama")
+    make_adapter(root, "r4-all", rank=4)
+    make_adapter(root, "r8-qv", rank=8, targets=["q_proj", "v_proj"])
+    make_adapter(root, "r16-rslora", rank=16, rslora=True)
+    make_adapter(root, "r3-down", rank=3, targets=["down_proj"])
+    make_adapter(root, "r40-mlp", rank=40, targets=["gate_proj", "up_proj", "down_proj"], alpha=7)
+    make_adapter(root, "r8-all", rank=8, seed=5)
+    make_adapter(root, "patterns", rank=4, rank_pattern={"q_proj": 2, "layers.1.mlp.down_proj": 6}, alpha_pattern={"v_proj": 3})
+    return root

@@ -1,0 +1,119 @@
+"""Token for token what stock transformers + PEFT answer, whatever else is in the batch."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+import torch
+from worlds import VOCABULARY, make_adapter, make_base, make_engine, stock
+
+from open_lora.engine_port import GenerationRequest, SamplingParameters
+
+ADAPTERS = ["r4-all", "r8-qv", "r16-rslora", "r3-down", "r40-mlp", "r8-all", "patterns", None]
+
+
+async def greedy(engine, adapter: str | None, prompt: list[int], tokens: int, delay: float = 0.0) -> list[int]:
+    await asyncio.sleep(delay)
+    lease = await engine.acquire(adapter) if adapter else None
+    request = GenerationRequest(prompt, SamplingParameters(tokens, temperature=0), lease.adapter if lease else None)
+    out = [event.token async for event in engine.generate(request)]
+    if lease:
+        lease.release()
+    return out
+
+
+def cases(seed: int, count: int, adapters: list) -> list[tuple]:
+    rng = random.Random(seed)
+    return [
+        (
+            rng.choice(adapters),
+            [rng.randrange(2, VOCABULARY) for _ in range(rng.choice((1, 2, 7, 30, 90)))],
+            rng.randint(1, 40),
+            rng.random() * 0.05,
+        )
+        for _ in range(count)
+    ]
+
+
+def check(engine, root, work) -> None:
+    async def run():
+        return await asyncio.gather(*(greedy(engine, *case) for case in work))
+
+    try:
+        got = asyncio.run(run())
+    finally:
+        engine.close()
+    for (adapter, prompt, tokens, _), out in zip(work, got, strict=True):
+        assert out == stock(root, adapter, tuple(prompt), tokens), (adapter, len(prompt))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_mixed_adapters_in_any_order(llama, seed):
+    engine = make_engine(llama, max_rows=6, chunk_tokens=16)
+    assert engine.base.packed
+    work = cases(seed, 40, ADAPTERS)
+    check(engine, llama, work)
+    assert engine.counters["finished"] == 40
+
+
+def test_one_row_or_many_gives_the_same(llama):
+    work = cases(3, 12, ADAPTERS)
+    for rows in (1, 12):
+        check(make_engine(llama, max_rows=rows, chunk_tokens=512), llama, work)
+
+
+def test_adapters_differ_from_the_base_and_from_each_other(llama):
+    """The oracle can tell them apart, so that the tests above can fail."""
+    outputs = {tuple(stock(llama, adapter, (5, 6, 7, 8, 9), 12)) for adapter in ADAPTERS}
+    assert len(outputs) >= len(ADAPTERS) - 1
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "mistral", "gpt2", "neox"])
+def test_other_architectures(tmp_path, kind):
+    """Biases, sliding windows, Conv1D with fan_in_fan_out, a fused query/key/value map, an LM head as a target."""
+    make_base(tmp_path / "base", kind)
+    make_adapter(tmp_path, "all", rank=4)
+    make_adapter(tmp_path, "wide", rank=12, seed=3)
+    make_adapter(tmp_path, "head", rank=4, targets=["lm_head"], seed=4)
+    engine = make_engine(tmp_path, max_rows=5, chunk_tokens=16)
+    assert engine.base.packed
+    check(engine, tmp_path, cases(4, 14, ["all", "wide", "head", None]))
+
+
+def test_an_architecture_that_cannot_be_packed(llama, monkeypatch):
+    """Run one by one with HF's own cache."""
+    monkeypatch.setattr("open_lora.torch_engine.base_model._try_packed", lambda base: None)
+    engine = make_engine(llama, max_rows=4, chunk_tokens=16)
+    assert not engine.base.packed
+    check(engine, llama, cases(5, 10, ADAPTERS))
+
+
+def test_preempted_sequences_go_on_where_they_were(llama):
+    """Two rows, one adapter with a long line, others that want in."""
+    engine = make_engine(llama, max_rows=2, chunk_tokens=32, progress_before_preemption=1)
+    rng = random.Random(6)
+    prompts = [[rng.randrange(2, VOCABULARY) for _ in range(9)] for _ in range(10)]
+    work = [("r4-all", prompt, 40, 0.0) for prompt in prompts[:6]]
+    work += [(name, prompt, 12, 0.02) for name, prompt in zip(("r8-qv", "r3-down", "r8-all", None), prompts[6:], strict=True)]
+    check(engine, llama, work)
+    assert engine.counters["preempted"] > 0
+
+
+def test_known_prefixes_are_reused_under_their_own_adapter_only(llama):
+    engine = make_engine(llama, max_rows=4, prefix_bytes=8 << 20)
+    rng = random.Random(7)
+    shared = [rng.randrange(2, VOCABULARY) for _ in range(60)]
+    work = [(name, shared + [11 + turn], 10, 0.1 * turn) for turn in range(3) for name in ("r8-all", "r4-all", None)]
+    check(engine, llama, work)
+    assert engine.batch.prefixes.hits >= 6
+    assert engine.batch.prefixes.hit_tokens >= 6 * 60
+
+
+def test_a_step_leaves_nothing_behind(llama):
+    """After the last request the batch is empty and the cache rows are zero."""
+    engine = make_engine(llama, max_rows=4, prefix_bytes=0)
+    check(engine, llama, cases(8, 8, ADAPTERS))
+    assert not engine.batch.rows and not engine.batch.lora.classes and not engine.prefilling
+    assert not torch.count_nonzero(engine.batch.cache.keys[:, :, :, :100])
