@@ -6,7 +6,15 @@ import logging
 import threading
 
 from . import seam
-from .hooks import cloudformation, control, lambda_worker, response_streaming, sagemaker_service, state_machines
+from .hooks import (
+    cloudformation,
+    control,
+    lambda_worker,
+    response_streaming,
+    sagemaker_service,
+    secure_transport,
+    state_machines,
+)
 from .sagemaker.service import SageMaker
 from .settings import Settings
 from .snapshots import Snapshots
@@ -25,7 +33,10 @@ def install(settings: Settings) -> SageMaker:
     cloudformation.install(service)
     state_machines.install(service)
     lambda_worker.install()
+    lambda_worker.mirror_errors()
+    secure_transport.install()
     response_streaming.install()
+    secure_transport.install()
     app = response_streaming.wrap(seam.need("app", "app", "assembly"))
     app = control.wrap(app, settings.control_token, _snapshots.save, lambda: processes(service))
     seam.replace("app", "app", _after_start(app, service), "assembly")

@@ -7,6 +7,7 @@ name, and state machines catch and retry by it, while MiniStack calls every erro
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from pathlib import Path
 
@@ -16,7 +17,9 @@ HOOK = "lambda worker"
 PRELOAD = Path(__file__).with_name("lambda_preload.cjs")
 _ERROR_REPLY = 'error: String(err.message || err), trace: err.stack || ""'
 _NAMED_REPLY = f'{_ERROR_REPLY}, name: err.name || "Error"'
+_MIRRORED = 4_000
 _last = threading.local()
+_log = logging.getLogger("openledger")
 
 
 def install() -> None:
@@ -46,3 +49,17 @@ def install() -> None:
         return result
 
     replace("services.lambda_svc", "_execute_function_warm", named_execute, HOOK)
+
+
+def mirror_errors() -> None:
+    """Failed invocations and error lines also go to the emulator's own log: the file a person looks into first."""
+    emit = need("services.lambda_svc", "_emit_lambda_logs", HOOK)
+
+    def mirrored(function, request_id, text, error, duration, **options):
+        shown = text if error else "\n".join(line for line in text.splitlines() if '"level":"ERROR"' in line)
+        if shown:
+            name = (function.get("config") or function).get("FunctionName", "?")
+            _log.warning("%s %s\n%s", name, request_id, shown[:_MIRRORED])
+        return emit(function, request_id, text, error, duration, **options)
+
+    replace("services.lambda_svc", "_emit_lambda_logs", mirrored, HOOK)
