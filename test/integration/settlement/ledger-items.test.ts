@@ -1,0 +1,150 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { Balances } from '../../../functions/ledger/balances.store.ts'
+import { ledgerClient } from '../../../functions/ledger/ledger-table.store.ts'
+import { keys } from '../../../functions/registry/keys.ts'
+import { Objects } from '../../../functions/registry/objects.store.ts'
+import { Records } from '../../../functions/registry/records.store.ts'
+import { LedgerDeposits } from '../../../functions/settlement/deposits/deposit-book.store.ts'
+import { EpochObjects } from '../../../functions/settlement/settler/epoch-files.store.ts'
+import { newItem } from '../../../functions/settlement/settler/item.ts'
+import { LedgerItems, releaseLease, takeLease } from '../../../functions/settlement/settler/ledger-items.store.ts'
+import { LeaseLost } from '../../../functions/settlement/settler/ports.ts'
+import { type Emulator, startEmulator } from '../../../local/emulator/emulator.ts'
+import { rememberedPorts } from '../../../local/processes/ports.ts'
+
+let emulator: Emulator
+let dir: string
+let raw: DynamoDBClient
+let objects: Objects
+let table = ''
+let tables = 0
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'settlement-store-'))
+  const { aws: port } = await rememberedPorts(join(dir, 'ports.json'))
+  emulator = await startEmulator({ port, stateDir: join(dir, 'aws'), logFile: join(dir, 'aws.log'), iam: false })
+  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
+  const client = { endpoint: emulator.endpoint, region: emulator.region, credentials }
+  raw = new DynamoDBClient(client)
+  const s3 = new S3Client({ ...client, forcePathStyle: true, requestChecksumCalculation: 'WHEN_REQUIRED' })
+  await s3.send(new CreateBucketCommand({ Bucket: 'receipts' }))
+  objects = new Objects('receipts', s3)
+})
+afterAll(async () => {
+  await emulator?.stop()
+  await rm(dir, { recursive: true, force: true })
+})
+beforeEach(async () => {
+  table = `Ledger${tables++}`
+  await raw.send(
+    new CreateTableCommand({
+      TableName: table,
+      BillingMode: 'PAY_PER_REQUEST',
+      AttributeDefinitions: ['PK', 'SK'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' as const })),
+      KeySchema: [
+        { AttributeName: 'PK', KeyType: 'HASH' },
+        { AttributeName: 'SK', KeyType: 'RANGE' },
+      ],
+    }),
+  )
+})
+
+const SIGNER = `0x${'5e'.repeat(20)}`
+const TO = `0x${'70'.repeat(20)}`
+const ROOT = `0x${'aa'.repeat(32)}`
+const open = async (owner: string, now: number) => {
+  const lease = await takeLease(table, owner, now, 1_000, ledgerClient(raw))
+  return lease && { lease, store: new LedgerItems({ table, lease, signer: SIGNER }, ledgerClient(raw)) }
+}
+
+describe('settlement items in DynamoDB', () => {
+  test('come back as they were written', async () => {
+    const { store } = (await open('a', 0))!
+    const planned = await store.plan(newItem(1, 'propose', 0, ROOT, TO))
+    const given = await store.giveNonce({ ...planned, state: 'NONCED', data: '0x12', gasLimit: 2n ** 60n }, 3)
+    const attempt = { raw: '0x02', hash: '0x03', maxFeePerGas: 2n ** 70n, maxPriorityFeePerGas: 1n, at: 5 }
+    const signed = await store.save({ ...given, state: 'SIGNED', attempts: [attempt] })
+    expect(await store.plan(newItem(1, 'propose', 0, ROOT, TO))).toEqual(signed)
+    expect(signed).toMatchObject({ nonce: 3, version: 3, gasLimit: 2n ** 60n })
+    expect(await store.nextNonce()).toBe(4)
+  })
+
+  test('one settler at a time; a stale one cannot write', async () => {
+    const first = (await open('a', 0))!
+    expect(await open('b', 999)).toBeUndefined()
+    const item = await first.store.plan(newItem(1, 'propose', 0, ROOT, TO))
+    const second = (await open('b', 1_000))!
+    expect(second.lease.token).toBe(first.lease.token + 1)
+    await expect(first.store.save({ ...item, state: 'NONCED' })).rejects.toThrow(LeaseLost)
+    await expect(first.store.giveNonce(item, 0)).rejects.toThrow(LeaseLost)
+    await expect(first.store.plan(newItem(2, 'propose', 0, ROOT, TO))).rejects.toThrow(LeaseLost)
+    expect(await second.store.plan(newItem(1, 'propose', 0, ROOT, TO))).toEqual(item)
+    await releaseLease(table, first.lease, ledgerClient(raw))
+    expect(await open('c', 1_001)).toBeUndefined()
+    await releaseLease(table, second.lease, ledgerClient(raw))
+    expect(await open('c', 1_001)).toBeDefined()
+  })
+
+  test('a version is written once, a nonce is given once', async () => {
+    const { store } = (await open('a', 0))!
+    const item = await store.plan(newItem(1, 'propose', 0, ROOT, TO))
+    const other = await store.plan(newItem(1, 'activate', 0, ROOT, TO))
+    await store.giveNonce(item, 7)
+    await expect(store.giveNonce(item, 8)).rejects.toThrow(LeaseLost)
+    await expect(store.giveNonce(other, 7)).rejects.toThrow(LeaseLost)
+    expect(await store.nextNonce()).toBe(8)
+    expect((await store.plan(newItem(1, 'activate', 0, ROOT, TO))).nonce).toBe(null)
+  })
+
+  test('only a vetoed item gives way to another root', async () => {
+    const { store } = (await open('a', 0))!
+    const other = `0x${'bb'.repeat(32)}`
+    const item = await store.plan(newItem(1, 'propose', 0, ROOT, TO))
+    await expect(store.plan(newItem(1, 'propose', 0, other, TO))).rejects.toThrow('under way with another root')
+    await store.save({ ...item, state: 'VETOED' })
+    expect(await store.plan(newItem(1, 'propose', 0, other, TO))).toMatchObject({ root: other, state: 'PLANNED' })
+  })
+})
+
+describe('epoch files in S3', () => {
+  test('the first push plan stands', async () => {
+    const files = new EpochObjects(objects)
+    expect(await files.pushes(4)).toBeUndefined()
+    expect(await files.fixPushes(4, [[1, 2], [5]])).toEqual([[1, 2], [5]])
+    expect(await files.fixPushes(4, [[9]])).toEqual([[1, 2], [5]])
+    expect(await files.pushes(4)).toEqual([[1, 2], [5]])
+    await objects.put('epochs/4/epoch.json', '{"treeDepth":20}')
+    await objects.put('epochs/4/tree/level-3.bin', new Uint8Array([1, 2]))
+    expect(await files.depth(4)).toBe(20)
+    expect(await files.level(4, 3)).toEqual(new Uint8Array([1, 2]))
+  })
+})
+
+describe('deposits in DynamoDB', () => {
+  test('credit once, wait without an account, never move the cursor back', async () => {
+    const records = new Records(table, ledgerClient(raw))
+    const balances = new Balances(table, ledgerClient(raw))
+    const book = new LedgerDeposits({ table, chainId: 7, escrow: TO }, balances, records, ledgerClient(raw))
+    const client = `0x${'c1'.repeat(20)}`
+    const account = 'acc_aaaaaaaaaaaaaaaaaaaaaaaa'
+    const deposit = { client, amount: 2n ** 90n, transactionHash: '0xab', logIndex: 1, block: 12 }
+    expect(await book.credit(deposit, '7:0xab:1')).toBe('no-account')
+    await book.keepUnmatched(deposit, '7:0xab:1')
+    expect(await book.unmatched()).toEqual([{ deposit, reference: '7:0xab:1' }])
+    await records.put(keys.address(client, account), { accountId: account, address: client })
+    expect(await book.credit(deposit, '7:0xab:1')).toBe('credited')
+    expect(await book.credit(deposit, '7:0xab:1')).toBe('repeated')
+    expect((await balances.balance(account)).available).toBe(2n ** 90n)
+    await book.forgetUnmatched('7:0xab:1')
+    expect(await book.unmatched()).toEqual([])
+    expect(await book.scannedTo()).toBeUndefined()
+    await book.setScannedTo(20)
+    await book.setScannedTo(12)
+    expect(await book.scannedTo()).toBe(20)
+  })
+})
