@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -29,11 +30,14 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         server = assemble(settings)
+        log.info("ready to listen after %.1f s", time.perf_counter() - started)
+        return asyncio.run(_serve(server, settings))
     except (OSError, ValueError) as error:
         print(f"the base model cannot be loaded: {error}", file=sys.stderr)
         return 1
-    log.info("ready to listen after %.1f s", time.perf_counter() - started)
-    return asyncio.run(_serve(server, settings))
+    finally:
+        if settings.cache_is_ours:
+            shutil.rmtree(settings.cache, ignore_errors=True)
 
 
 async def _serve(assembled, settings: Settings) -> int:

@@ -35,6 +35,7 @@ class Settings:
     s3_prefix: str = ""
     base_id: str | None = None
     cache: Path = Path(tempfile.gettempdir()) / "open-lora"
+    cache_is_ours: bool = False  # made for this process, to be removed with it
 
 
 def parser() -> argparse.ArgumentParser:
@@ -105,8 +106,10 @@ def _models_place(environment: dict[str, str], options: argparse.ArgumentParser)
         options.error("BASE_ID must be one path segment")
     if uri.startswith("s3://"):
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-        cache = Path(environment.get("OPEN_LORA_CACHE") or tempfile.mkdtemp(prefix="open-lora-"))
-        return {"base": None, "adapters": None, "s3_bucket": bucket, "s3_prefix": prefix, "base_id": base_id, "cache": cache}
+        given = environment.get("OPEN_LORA_CACHE")
+        cache = Path(given or tempfile.mkdtemp(prefix="open-lora-"))
+        place = {"base": None, "adapters": None, "s3_bucket": bucket, "s3_prefix": prefix, "base_id": base_id}
+        return {**place, "cache": cache, "cache_is_ours": given is None}
     root = Path(uri.removeprefix("file://"))
     if not (root / "bases" / base_id).is_dir():
         options.error(f"MODELS_URI: {root}/bases/{base_id} is not a folder")
