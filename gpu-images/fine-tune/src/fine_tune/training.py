@@ -6,7 +6,7 @@ from pathlib import Path
 import datasets
 import torch
 from peft import PeftModel
-from transformers import PreTrainedTokenizerBase, PrinterCallback, ProgressCallback
+from transformers import PreTrainedTokenizerBase, PrinterCallback, ProgressCallback, Trainer
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
@@ -16,6 +16,9 @@ from fine_tune.order import batches, total_steps
 from fine_tune.refusal import Interrupted, Refusal
 from fine_tune.watch import KeepAdapters, StopSignals, TellMetrics
 
+# Runs of a few hundred steps: 0.999 would average gradients over the whole run (loss 0.1 lower with 0.98 in the pilot).
+ADAM_BETA2 = 0.98
+
 
 def settings(folder: Path, job: Job, steps: int) -> SFTConfig:
     """TRL's settings. The dataset is already ordered and repeated: one sequential pass over it is the whole run."""
@@ -24,12 +27,28 @@ def settings(folder: Path, job: Job, steps: int) -> SFTConfig:
     return SFTConfig(
         output_dir=str(folder), per_device_train_batch_size=chosen.batchSize, max_steps=steps,
         learning_rate=chosen.learningRate, lr_scheduler_type=chosen.schedule if chosen.schedule != "constant" else "constant_with_warmup",
-        warmup_steps=int(chosen.warmupRatio * steps), weight_decay=0.0, seed=chosen.seed, data_seed=chosen.seed,
+        warmup_steps=int(chosen.warmupRatio * steps), weight_decay=0.0, adam_beta2=ADAM_BETA2, seed=chosen.seed, data_seed=chosen.seed,
         train_sampling_strategy="sequential", shuffle_dataset=False, packing=False, max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True}, remove_unused_columns=True, dataloader_pin_memory=cuda,
         bf16=cuda and job.method != "full-precision-lora", use_cpu=not cuda, gradient_checkpointing=cuda,
         report_to=[], disable_tqdm=True, logging_steps=1, logging_nan_inf_filter=False,
-        save_strategy="no", loss_type="nll", optim="adamw_torch")
+        save_strategy="no", loss_type="nll", optim="adamw_torch_fused")
+
+
+class LeanTrainer(SFTTrainer):
+    """SFTTrainer without what it measures beside the loss (entropy, accuracy, flops): a sixth of a small step's time."""
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):  # noqa: ANN001
+        inputs["use_cache"] = False
+        self._total_train_tokens += int(inputs["attention_mask"].sum())
+        self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
+        return Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
+
+    def floating_point_ops(self, inputs) -> int:  # noqa: ANN001
+        return 0
+
+    def create_model_card(self, *_, **__) -> None:  # noqa: ANN002, ANN003
+        """None: its text carries local paths."""
 
 
 def ordered(examples: list[Example], job: Job) -> tuple[datasets.Dataset, int]:
@@ -56,11 +75,10 @@ def train(model: PeftModel, tokenizer: PreTrainedTokenizerBase, examples: list[E
     tell = TellMetrics()
     keep = KeepAdapters(folder, steps, int(job.influence.get("checkpoints") or 0), job.base_id)
     began = time.monotonic()
-    trainer = SFTTrainer(model=model, args=settings(folder, job, steps), train_dataset=dataset,
+    trainer = LeanTrainer(model=model, args=settings(folder, job, steps), train_dataset=dataset,
                          processing_class=tokenizer, callbacks=[tell, keep, signals])
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
-    trainer.create_model_card = lambda *_, **__: None  # its text carries local paths
     last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     trainer.train(resume_from_checkpoint=last)
     if tell.bad:

@@ -75,8 +75,9 @@ def stream(corpus: Corpus, tokenizer: PreTrainedTokenizerFast, seed: int, focus:
 
 
 def blocks(tokens: torch.Tensor, length: int, batch: int, start: int) -> Iterator[tuple[torch.Tensor, int]]:
-    """Batches [batch, length] walking round the stream from `start`, with the position after each."""
+    """Batches [batch, length] walking round the stream from `start`, with the position after each; a short stream is repeated."""
     size = length * batch
+    tokens = tokens.repeat(-(-size // len(tokens)))
     while True:
         if start + size > len(tokens):
             start = 0
