@@ -10,6 +10,7 @@ from .hooks import (
     cloudformation,
     control,
     lambda_worker,
+    logs_arns,
     response_streaming,
     sagemaker_service,
     secure_transport,
@@ -35,8 +36,10 @@ def install(settings: Settings) -> SageMaker:
     lambda_worker.install()
     lambda_worker.mirror_errors()
     secure_transport.install()
+    logs_arns.install()
     response_streaming.install()
     secure_transport.install()
+    logs_arns.install()
     app = response_streaming.wrap(seam.need("app", "app", "assembly"))
     app = control.wrap(app, settings.control_token, _snapshots.save, lambda: processes(service))
     seam.replace("app", "app", _after_start(app, service), "assembly")
