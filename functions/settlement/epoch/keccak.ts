@@ -1,4 +1,5 @@
 import { createKeccak } from 'hash-wasm'
+import { loadKernel } from './keccak/kernel.ts'
 
 /** Batch Keccak-256, the hash of Ethereum (not SHA3-256). Offsets and results are bytes. */
 export interface Keccak {
@@ -11,7 +12,7 @@ export interface Keccak {
 
 /** Loads the hash once; everything after it is synchronous. */
 export const loadKeccak = async (): Promise<Keccak> => {
-  const hash = await createKeccak(256)
+  const [hash, batch] = await Promise.all([createKeccak(256), loadKernel()])
   const digest = (input: Uint8Array): Uint8Array => {
     hash.init()
     hash.update(input)
@@ -19,15 +20,7 @@ export const loadKeccak = async (): Promise<Keccak> => {
   }
   return {
     digest,
-    leaves(packed, stride, count) {
-      const result = new Uint8Array(count * 32)
-      for (let i = 0; i < count; i++) result.set(digest(digest(packed.subarray(i * stride, (i + 1) * stride))), i * 32)
-      return result
-    },
-    pairs(nodes, count) {
-      const result = new Uint8Array(count * 32)
-      for (let i = 0; i < count; i++) result.set(digest(nodes.subarray(i * 64, i * 64 + 64)), i * 32)
-      return result
-    },
+    leaves: (packed, stride, count) => batch(batch(packed, stride, count), 32, count),
+    pairs: (nodes, count) => batch(nodes, 64, count),
   }
 }

@@ -33,21 +33,23 @@ export const treeOver = (keccak: Keccak, leaves: Uint8Array, depth: number): Tre
   return { depth, levels }
 }
 
-/** Rehashes only the paths above the touched positions: k leaves cost at most k x depth hashes. Returns a new tree. */
+/**
+ * Rehashes only the paths above the touched positions (ascending): k leaves cost at most k x depth hashes. Uses up the
+ * tree that it is given: levels that keep their width are changed in place, as copying them costs more than the hashes.
+ */
 export const updateTree = (keccak: Keccak, tree: Tree, packed: Uint8Array, touched: readonly number[]): Tree => {
   const empty = emptyRoots(keccak, tree.depth)
   const count = packed.length / LEAF_BYTES
   if (count > 2 ** tree.depth) throw new RangeError(`${count} leaves do not fit depth ${tree.depth}`)
   const levels: Uint8Array[] = []
-  let positions = Uint32Array.from(touched)
+  let positions: Uint32Array = Uint32Array.from(touched)
   let nodes = keccak.leaves(gather(packed, positions, LEAF_BYTES), LEAF_BYTES, positions.length)
   for (let level = 0, width = count; ; level++, width = Math.ceil(width / 2)) {
-    const grown = new Uint8Array(width * HASH)
-    grown.set(tree.levels[level]!)
-    for (let i = 0; i < positions.length; i++) grown.set(nodes.subarray(i * HASH, (i + 1) * HASH), positions[i]! * HASH)
+    const grown = widened(tree.levels[level]!, width)
+    scatter(nodes, positions, grown)
     levels.push(grown)
     if (level === tree.depth) return { depth: tree.depth, levels }
-    positions = Uint32Array.from(new Set(positions.map((position) => position >>> 1)))
+    positions = parents(positions)
     nodes = keccak.pairs(gatherPairs(grown, positions, empty[level]!), positions.length)
   }
 }
@@ -91,18 +93,41 @@ const even = (nodes: Uint8Array, empty: Uint8Array): Uint8Array => {
   return padded
 }
 
-const gather = (from: Uint8Array, positions: Uint32Array, stride: number): Uint8Array => {
+const widened = (nodes: Uint8Array, width: number): Uint8Array => {
+  if (nodes.length === width * HASH) return nodes
+  const grown = new Uint8Array(width * HASH)
+  grown.set(nodes)
+  return grown
+}
+
+/** Positions of the parents, each once; `positions` ascend. */
+const parents = (positions: Uint32Array): Uint32Array => {
+  const result = new Uint32Array(positions.length)
+  let count = 0
+  for (const position of positions) {
+    const parent = position >>> 1
+    if (count === 0 || result[count - 1] !== parent) result[count++] = parent
+  }
+  return result.subarray(0, count)
+}
+
+// Copies byte by byte: for pieces this small a subarray each would cost more than the bytes.
+const scatter = (nodes: Uint8Array, positions: Uint32Array, into: Uint8Array): void => {
+  for (let i = 0, from = 0; i < positions.length; i++)
+    for (let to = positions[i]! * HASH, end = to + HASH; to < end; ) into[to++] = nodes[from++]!
+}
+
+const gather = (nodes: Uint8Array, positions: Uint32Array, stride: number): Uint8Array => {
   const result = new Uint8Array(positions.length * stride)
-  positions.forEach((position, i) => {
-    result.set(from.subarray(position * stride, (position + 1) * stride), i * stride)
-  })
+  for (let i = 0, to = 0; i < positions.length; i++)
+    for (let from = positions[i]! * stride, end = from + stride; from < end; ) result[to++] = nodes[from++]!
   return result
 }
 
-const gatherPairs = (nodes: Uint8Array, parents: Uint32Array, empty: Uint8Array): Uint8Array => {
-  const result = gather(nodes, parents, 2 * HASH)
-  parents.forEach((parent, i) => {
-    if (nodes.length === parent * 2 * HASH + HASH) result.set(empty, i * 2 * HASH + HASH)
-  })
+/** Both children of each parent; where the right one is beyond the last node, an empty subtree. */
+const gatherPairs = (nodes: Uint8Array, positions: Uint32Array, empty: Uint8Array): Uint8Array => {
+  const result = gather(nodes, positions, 2 * HASH)
+  const last = positions.length - 1
+  if (last >= 0 && nodes.length === (2 * positions[last]! + 1) * HASH) result.set(empty, (2 * last + 1) * HASH)
   return result
 }
