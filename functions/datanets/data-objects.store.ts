@@ -39,7 +39,7 @@ export class DataObjects {
       byteLength,
       slice: async (start, end = byteLength) => {
         if (end <= start) return new ArrayBuffer(0)
-        const { Body } = await this.#client.send(
+        const { Body, ContentRange } = await this.#client.send(
           new GetObjectCommand({
             Bucket: this.bucket,
             Key: key,
@@ -47,7 +47,9 @@ export class DataObjects {
             ...versionOf(versionId),
           }),
         )
-        const bytes = (await Body?.transformToByteArray()) ?? new Uint8Array(0)
+        const sent = (await Body?.transformToByteArray()) ?? new Uint8Array(0)
+        // A server may ignore Range and send the whole object (RFC 9110, 14.2), which must not pass for the range.
+        const bytes = ContentRange ? sent : sent.subarray(start, end)
         return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
       },
     }
