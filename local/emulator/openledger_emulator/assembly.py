@@ -12,6 +12,7 @@ from .hooks import (
     lambda_worker,
     logs_arns,
     response_streaming,
+    resumption,
     sagemaker_service,
     secure_transport,
     state_machines,
@@ -59,6 +60,11 @@ def stop() -> None:
         service.stop()
 
 
+def _resume(service: SageMaker) -> None:
+    service.resume()
+    resumption.resume_executions()
+
+
 def _after_start(app, service: SageMaker):
     """Once the gateway accepts requests: bring persisted endpoints up again and begin to take snapshots."""
 
@@ -70,7 +76,7 @@ def _after_start(app, service: SageMaker):
         async def watch(message):
             await send(message)
             if message["type"] == "lifespan.startup.complete":
-                threading.Thread(target=service.resume, name="openledger-resume", daemon=True).start()
+                threading.Thread(target=_resume, args=(service,), name="openledger-resume", daemon=True).start()
                 _snapshots.start()
 
         await app(scope, receive, watch)

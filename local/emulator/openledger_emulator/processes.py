@@ -57,6 +57,12 @@ class Process:
         self._pump.join(5)
         return code
 
+    def end(self) -> None:
+        """Close the pipe that the tether watches: the group gets two seconds. Waits for its end."""
+        assert self._child.stdin is not None
+        self._child.stdin.close()
+        self.wait(5)
+
     def stop(self) -> None:
         """SIGTERM to the group; the tether follows with SIGKILL after the grace. Does not wait."""
         if self.running():

@@ -1,7 +1,7 @@
 """`python tether.py GRACE_SECONDS COMMAND...`: runs a command that cannot outlive its starter.
 
-The command gets a process group of its own. SIGTERM, or the end of the starter's pipe (standard input), stops the
-whole group: SIGTERM first, SIGKILL after the grace. Leaves with the command's exit code (128 + n for a signal n).
+The command gets a process group of its own. SIGTERM stops the whole group: SIGTERM first, SIGKILL after the grace.
+The end of the starter's pipe (standard input) stops it too, with a grace of two seconds: nobody waits any more. Leaves with the command's exit code (128 + n for a signal n).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import time
 def main() -> int:
     grace = float(sys.argv[1])
     child = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, start_new_session=True)
-    asked = threading.Event()
 
     def signal_group(number: int) -> None:
         try:
@@ -25,12 +24,9 @@ def main() -> int:
         except ProcessLookupError:
             pass
 
-    def stop() -> None:
-        if asked.is_set():
-            return
-        asked.set()
+    def stop(seconds: float) -> None:
         signal_group(signal.SIGTERM)
-        deadline = time.monotonic() + grace
+        deadline = time.monotonic() + seconds
         while child.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         signal_group(signal.SIGKILL)
@@ -38,10 +34,10 @@ def main() -> int:
     def watch_starter() -> None:
         while os.read(0, 4096):
             pass
-        stop()
+        stop(min(grace, 2.0))
 
     def on_signal(*_: object) -> None:
-        threading.Thread(target=stop, daemon=True).start()
+        threading.Thread(target=stop, args=(grace,), daemon=True).start()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, on_signal)

@@ -282,6 +282,20 @@ describe('endpoints', () => {
     expect(await invoke({ again: true })).toMatchObject({ echo: { again: true } })
   })
 
+  test('a training flow goes on after a restart in its middle, and ends once', async () => {
+    const run = await execute('Training', trainingInput('slow-1', 'slow'))
+    const TrainingJobName = 'slow-1'
+    await eventually(async () => {
+      const job = await sagemaker.send(new DescribeTrainingJobCommand({ TrainingJobName })).catch(() => undefined)
+      return job?.SecondaryStatus === 'Training' ? true : undefined
+    })
+    await platform.restart()
+    const { status, output: result } = await run.done()
+    expect(status).toBe('SUCCEEDED')
+    expect(JSON.parse(result ?? '{}')).toMatchObject({ TrainingJobName, TrainingJobStatus: 'Completed' })
+    await inService()
+  })
+
   test('delete ends the process', async () => {
     const { pid } = await invoke({})
     await sagemaker.send(new DeleteEndpointCommand({ EndpointName }))

@@ -15,6 +15,7 @@ from .. import identity
 from ..sagemaker.faults import Fault
 from ..sagemaker.service import SageMaker
 from ..seam import need, replace
+from .resumption import VARIABLES
 
 HOOK = "state machines"
 _POLL_SECONDS = 0.2
@@ -50,6 +51,7 @@ def _remember_execution() -> None:
     execute = need("services.stepfunctions", "_execute_task", HOOK)
 
     def remembering(state, raw_input, execution, context):
+        execution[VARIABLES] = context.get("variables", {})  # the same dictionary: a resumed execution needs it
         token = _running.set(execution)
         try:
             return execute(state, raw_input, execution, context)
@@ -120,8 +122,12 @@ def _train(service: SageMaker, resource: str, request: dict) -> dict:
     needed += ["DescribeTrainingJob", "StopTrainingJob"] if sync else []
     for action in needed:
         _refuse("SageMaker.AmazonSageMakerException", identity.refusal(key, f"sagemaker:{action}", arn, region))
+    execution = (_running.get() or {}).get("executionArn")
+    if sync and execution and service.training.owner(name) == execution:
+        return _wait(service, name)  # the execution was resumed, and so was its job
     try:
         created = service.call("CreateTrainingJob", request, key)
+        service.training.own(name, execution)
     except Fault as fault:
         code = fault.code if fault.code in ("ResourceInUse", "ResourceLimitExceeded") else "AmazonSageMaker"
         raise _error(f"SageMaker.{code}Exception", fault.message) from fault

@@ -110,12 +110,10 @@ class Endpoints:
             if group
         }
 
-    def stop_all(self) -> None:
-        everyone = [container for group in self._containers.values() for container in group.values()]
-        for container in everyone:
-            container.stop()
-        for container in everyone:
-            container.wait()
+    def end_all(self) -> None:
+        """The emulator stops: end the processes at once. The records stay as they are, for `resume`."""
+        for container in [one for group in self._containers.values() for one in group.values()]:
+            container.end()
 
     def _bring_up(self, record: dict) -> None:
         arn, config = record["EndpointArn"], self._records.endpoint_configs.get(record["EndpointConfigName"], {})

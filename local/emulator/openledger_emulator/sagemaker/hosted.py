@@ -69,6 +69,13 @@ class HostedContainer:
         if self._process is not None:
             self._process.stop()
 
+    def end(self) -> None:
+        """The emulator stops: no draining."""
+        self._stopped.set()
+        self.ready = False
+        if self._process is not None:
+            self._process.end()
+
     def wait(self) -> None:
         if self._process is not None:
             self._process.wait(_STOP_GRACE_SECONDS + 5)

@@ -69,7 +69,7 @@ class JobDirectory:
 
     def save_checkpoints(self, request: dict, storage: Storage) -> None:
         if "CheckpointConfig" in request:
-            storage.upload_folder(self.checkpoints, request["CheckpointConfig"]["S3Uri"])
+            storage.upload_folder(self.checkpoints, request["CheckpointConfig"]["S3Uri"], changing=True)
 
     def upload(self, request: dict, storage: Storage) -> str:
         """Publish `model/` and `output/data/`; returns S3ModelArtifacts."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..seam import need
 
-_KINDS = ("training_jobs", "models", "endpoint_configs", "endpoints", "inference_components", "tags")
+_KINDS = ("training_jobs", "models", "endpoint_configs", "endpoints", "owners", "tags")
 
 
 class Records:
@@ -22,7 +22,7 @@ class Records:
         self.models: Any = scoped()
         self.endpoint_configs: Any = scoped()
         self.endpoints: Any = scoped()
-        self.inference_components: Any = scoped()
+        self.owners: Any = scoped()  # training job -> execution that waits for it
         self.tags: Any = scoped()
 
     def dump(self) -> dict:

@@ -98,9 +98,9 @@ class SageMaker:
 
     def load_persisted_state(self, saved: dict) -> None:
         self.records.load(saved)
-        self.training.fail_lost()
 
     def resume(self) -> None:
+        self.training.resume()
         self.endpoints.resume()
 
     def reset(self) -> None:
@@ -108,8 +108,8 @@ class SageMaker:
         self.records.clear()
 
     def stop(self) -> None:
-        self.training.stop_all()
-        self.endpoints.stop_all()
+        self.training.end_all()
+        self.endpoints.end_all()
 
 
 def _parsed(body: bytes) -> dict:

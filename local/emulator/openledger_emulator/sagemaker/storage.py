@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,13 +47,20 @@ class Storage:
             self._download(root_bucket, root + entry, target / entry)
         return len(entries) - 1
 
-    def upload_folder(self, folder: Path, uri: str) -> int:
-        """Every file of the folder under the prefix `uri`; returns how many there were."""
+    def upload_folder(self, folder: Path, uri: str, changing: bool = False) -> int:
+        """Every file of the folder under the prefix `uri`; returns how many there were.
+
+        `changing`: somebody writes to the folder meanwhile, so a file may be gone before its turn.
+        """
         bucket, prefix = split(uri)
         count = 0
-        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            self._s3.upload_file(str(file), bucket, f"{prefix.rstrip('/')}/{file.relative_to(folder).as_posix()}")
-            count += 1
+        for file in sorted(Path(at) / name for at, _, names in os.walk(folder) for name in names):
+            try:
+                self._s3.upload_file(str(file), bucket, f"{prefix.rstrip('/')}/{file.relative_to(folder).as_posix()}")
+                count += 1
+            except FileNotFoundError:
+                if not changing:
+                    raise
         return count
 
     def upload_archive(self, folder: Path, uri: str, scratch: Path) -> None:

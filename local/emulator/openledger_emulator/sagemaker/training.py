@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from .. import identity, telemetry
+from ..seam import need
 
 from .faults import Denied, Invalid, InUse, NotFound
 from .records import Records, now
@@ -17,7 +18,6 @@ _COPIED = (
     "ResourceConfig", "StoppingCondition", "VpcConfig", "EnableNetworkIsolation", "EnableManagedSpotTraining",
     "EnableInterContainerTrafficEncryption", "CheckpointConfig", "Environment", "RetryStrategy",
 )  # fmt: skip
-MISSING_AFTER_RESTART = "InternalServerError: the machine that ran the job was stopped."
 
 
 class TrainingJobs:
@@ -49,11 +49,15 @@ class TrainingJobs:
             self._records.training_jobs[name] = job
             if request.get("Tags"):
                 self._records.tag(arn, request["Tags"])
+        self._start(job)
+        return {"TrainingJobArn": arn}
+
+    def _start(self, job: dict) -> None:
+        name = job["TrainingJobName"]
         run = TrainingRun(job, self._images, self._scratch / name, self._endpoint, self._changed)
-        self._runs[arn] = run
+        self._runs[job["TrainingJobArn"]] = run
         context = contextvars.copy_context()
         threading.Thread(target=context.run, args=(run.run,), name=f"openledger-training-{name}", daemon=True).start()
-        return {"TrainingJobArn": arn}
 
     def describe(self, request: dict) -> dict:
         return dict(self._job(request["TrainingJobName"]))
@@ -78,16 +82,27 @@ class TrainingJobs:
         more = {"NextToken": str(start + size)} if start + size < len(jobs) else {}
         return {"TrainingJobSummaries": page, **more}
 
-    def fail_lost(self) -> None:
-        """After a restart: a job that was running has lost its machine. SageMaker says so; a retry starts it anew."""
-        for job in self._records.training_jobs.all_values():
+    def resume(self) -> None:
+        """After a restart: a job that was running starts again, from its checkpoints if it keeps any."""
+        scope = need("core.responses", "request_scope", "training jobs")
+        for job in list(self._records.training_jobs.all_values()):
             if job["TrainingJobStatus"] in ("InProgress", "Stopping"):
-                job |= {"TrainingJobStatus": "Failed", "SecondaryStatus": "Failed", "TrainingEndTime": now()}
-                job |= {"FailureReason": MISSING_AFTER_RESTART, "LastModifiedTime": now()}
+                _, _, _, region, account, _ = job["TrainingJobArn"].split(":", 5)
+                job["TrainingJobStatus"] = "InProgress"
+                with scope(account, region):
+                    self._start(job)
 
-    def stop_all(self) -> None:
+    def end_all(self) -> None:
+        """The emulator stops: end the processes at once. The records stay as they are, for `resume`."""
         for run in self._runs.values():
-            run.stop()
+            run.end()
+
+    def own(self, name: str, execution: str | None) -> None:
+        """Remember the execution whose .sync task waits for the job."""
+        self._records.owners[name] = execution
+
+    def owner(self, name: str) -> str | None:
+        return self._records.owners.get(name)
 
     def _job(self, name: str) -> dict:
         job = self._records.training_jobs.get(name)

@@ -34,6 +34,8 @@ class TrainingRun:
         self._endpoint = endpoint
         self._changed = changed
         self._asked_to_stop = threading.Event()
+        self._process: Process | None = None
+        self._ended = False
 
     def run(self) -> None:
         """Never raises: whatever goes wrong becomes the job's failure reason."""
@@ -56,6 +58,12 @@ class TrainingRun:
             self._enter("Stopping", "Stopping the training job")
         self._asked_to_stop.set()
 
+    def end(self) -> None:
+        """The emulator stops. The job's record is not touched: it starts again with the next emulator."""
+        self._ended = True
+        if self._process is not None:
+            self._process.end()
+
     def _run(self) -> None:
         job = self._job
         self._enter("Starting", "Preparing the instances for training")
@@ -71,6 +79,8 @@ class TrainingRun:
         started = now()
         job["TrainingStartTime"] = started
         code, outcome = self._train(image, region, credentials, storage, stream)
+        if self._ended:
+            return
         seconds = int(now() - started)
         job |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
         self._folder.save_checkpoints(job, storage)
@@ -86,7 +96,7 @@ class TrainingRun:
     def _train(self, image, region: str, credentials: dict, storage: Storage, stream: LogStream) -> tuple[int, str]:
         """Exit code of the entry point, and how it came to its end: Completed, Stopped or MaxRuntimeExceeded."""
         job = self._job
-        process = Process(
+        process = self._process = Process(
             self._command(image), self._environment(image, region, credentials), self._folder.root, stream.write,
             _STOP_GRACE_SECONDS,
         )  # fmt: skip
@@ -125,6 +135,8 @@ class TrainingRun:
         self._changed(self._job)
 
     def _finish(self, outcome: str, reason: str = "") -> None:
+        if self._ended:
+            return
         if reason:
             self._job["FailureReason"] = reason[:FAILURE_REASON_CHARACTERS]
         self._job["TrainingEndTime"] = now()
