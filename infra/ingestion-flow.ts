@@ -1,11 +1,7 @@
 import { Annotations, Aws, Duration, RemovalPolicy } from 'aws-cdk-lib'
-import { Alarm, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
-import { Rule } from 'aws-cdk-lib/aws-events'
-import { LambdaFunction, SfnStateMachine } from 'aws-cdk-lib/aws-events-targets'
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
 import { LogGroup } from 'aws-cdk-lib/aws-logs'
 import type { Bucket } from 'aws-cdk-lib/aws-s3'
-import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs'
 import {
   Choice,
   Condition,
@@ -30,7 +26,7 @@ import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks'
 import { Construct } from 'constructs'
 import { House } from './constructs/house.ts'
 import type { HouseFunction } from './constructs/house-function.ts'
-import { deadLetterAlarm } from './constructs/work-queue.ts'
+import { ingestionTriggers } from './ingestion-triggers.ts'
 
 export interface IngestionSteps {
   data: Bucket
@@ -74,7 +70,7 @@ export class IngestionFlow extends Construct {
     this.stateMachine.addToRolePolicy(
       new PolicyStatement({ actions: ['s3:GetObject'], resources: [steps.data.arnForObjects('ingestion/*')] }),
     )
-    this.#triggers(steps)
+    ingestionTriggers(this, this.stateMachine, steps)
   }
 
   #definition(steps: IngestionSteps): TaskStateBase {
@@ -178,7 +174,8 @@ export class IngestionFlow extends Construct {
 
   /**
    * A call of a step. Every step may be repeated, so everything is: 2, 4, 8, 16, 32 s with full jitter outlast a
-   * throttled or failing dependency of a minute; a step that still fails then is broken, not unlucky.
+   * throttled or failing dependency of a minute; a step that still fails then is broken, not unlucky. One that ran into
+   * its time limit would do so again: it gets a single second try, so that nobody waits for hours behind it.
    */
   #task(id: string, step: HouseFunction, payload: Record<string, unknown>, resultPath = '$'): LambdaInvoke {
     const task = new LambdaInvoke(this, id, {
@@ -188,6 +185,7 @@ export class IngestionFlow extends Construct {
       retryOnServiceExceptions: false,
       resultPath,
     })
+    task.addRetry({ errors: ['Sandbox.Timedout', 'States.Timeout'], maxAttempts: 1 })
     return task.addRetry({
       errors: ['States.ALL'],
       interval: Duration.seconds(2),
@@ -195,40 +193,5 @@ export class IngestionFlow extends Construct {
       maxAttempts: 5,
       jitterStrategy: JitterType.FULL,
     }) as LambdaInvoke
-  }
-
-  #triggers({ data, fail }: IngestionSteps): void {
-    const deadLetters = new Queue(this, 'DeadLetters', {
-      encryption: QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
-      retentionPeriod: Duration.days(14),
-    })
-    deadLetterAlarm(this, deadLetters, 'Uploads lie in quarantine and nobody looks at them.')
-    const delivery = { deadLetterQueue: deadLetters, retryAttempts: 8, maxEventAge: Duration.hours(2) }
-    new Rule(this, 'OnUpload', {
-      description: 'An upload has arrived in quarantine',
-      eventPattern: {
-        source: ['aws.s3'],
-        detailType: ['Object Created'],
-        detail: { bucket: { name: [data.bucketName] }, object: { key: [{ prefix: 'quarantine/' }] } },
-      },
-      targets: [new SfnStateMachine(this.stateMachine, delivery)],
-    })
-    new Rule(this, 'OnStopped', {
-      description: 'An ingestion was stopped from outside and could not record it itself',
-      eventPattern: {
-        source: ['aws.states'],
-        detailType: ['Step Functions Execution Status Change'],
-        detail: { stateMachineArn: [this.stateMachine.stateMachineArn], status: ['TIMED_OUT', 'ABORTED'] },
-      },
-      targets: [new LambdaFunction(fail, delivery)],
-    })
-    new Alarm(this, 'FailedAlarm', {
-      alarmDescription: 'A contributor’s upload was rejected through our fault. Runbook: docs/runbook.md#ingestion',
-      metric: this.stateMachine.metricFailed({ period: Duration.minutes(5) }),
-      threshold: 1,
-      evaluationPeriods: 1,
-      treatMissingData: TreatMissingData.NOT_BREACHING,
-    })
   }
 }

@@ -7,6 +7,11 @@ import { PERMUTATIONS } from './minhash.ts'
  */
 export const BANDS = 21
 export const BAND_VALUES = 6
+/**
+ * Rows that one band of a lookup yields at most, the earliest first. A near-duplicate agrees in most bands; only rows
+ * made to crowd a band (the permutations are public) come near this, and they must not make the work quadratic.
+ */
+export const MOST_IN_BAND = 512
 
 /** Rows by band, in flat arrays: 84 bytes a row and band table, no object a row. Rows are added in ascending order. */
 export class BandIndex {
@@ -47,7 +52,8 @@ export class BandIndex {
     for (let band = 0; band < BANDS; band++) {
       const nexts = this.nexts[band] as Int32Array
       const slot = this.slotOf(signatures, row, band)
-      for (let at = (this.heads[band] as Int32Array)[slot] as number; at >= 0; at = nexts[at] as number)
+      let left = MOST_IN_BAND
+      for (let at = (this.heads[band] as Int32Array)[slot] as number; at >= 0 && left-- > 0; at = nexts[at] as number)
         if (this.marks[at] !== this.mark && this.sharesBand(signatures, row, at, band)) {
           this.marks[at] = this.mark
           found.push(at)

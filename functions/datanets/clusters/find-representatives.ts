@@ -7,6 +7,8 @@ export interface EarlierCandidate {
   /** Registry sequence: smaller is earlier. */
   sequence: number
   id: string
+  /** Equal values of the two signatures. */
+  equal: number
   /** Normalised text, read only when it is needed. */
   text(): Promise<string>
 }
@@ -32,6 +34,16 @@ export type Verdict =
  */
 export const LEAST_EQUAL = Math.floor(PERMUTATIONS * (0.8 - 5 * Math.sqrt((0.8 * 0.2) / PERMUTATIONS)))
 
+/** Texts that one row is compared with in full: the most alike by signature, should there ever be more. */
+export const MOST_COMPARED = 128
+
+/** At most MOST_COMPARED of the candidates, in the order given. */
+export const mostAlike = <Candidate extends { equal: number }>(candidates: Candidate[]): Candidate[] => {
+  if (candidates.length <= MOST_COMPARED) return candidates
+  const kept = new Set([...candidates].sort((a, b) => b.equal - a.equal).slice(0, MOST_COMPARED))
+  return candidates.filter((candidate) => kept.has(candidate))
+}
+
 /**
  * Evidence clusters (attribution.md C). Rows are taken in registry order; each joins the earliest representative that
  * it equals or whose 5-grams it shares to 0.8 (exact Jaccard; MinHash only proposes), else it becomes one itself. A
@@ -49,9 +61,12 @@ export async function* findRepresentatives(rows: NewRows): AsyncGenerator<Verdic
 
 const verdictOn = async (row: number, rows: NewRows, index: BandIndex): Promise<Verdict> => {
   const earlier = rows.earlier(row)
-  const own = index
-    .candidates(rows.signatures, row)
-    .filter((other) => equalValues(rows.signatures, row, rows.signatures, other) >= LEAST_EQUAL)
+  const own = mostAlike(
+    index
+      .candidates(rows.signatures, row)
+      .map((other) => ({ other, equal: equalValues(rows.signatures, row, rows.signatures, other) }))
+      .filter(({ equal }) => equal >= LEAST_EQUAL),
+  )
   if (earlier.length === 0 && own.length === 0) return { code: 'representative' }
   const text = await rows.text(row)
   const grams = gramsOf(text)
@@ -61,7 +76,7 @@ const verdictOn = async (row: number, rows: NewRows, index: BandIndex): Promise<
     const code = compare(await candidate.text())
     if (code) return { code, of: { id: candidate.id } }
   }
-  for (const other of own) {
+  for (const { other } of own) {
     const code = compare(await rows.text(other))
     if (code) return { code, of: { row: other } }
   }

@@ -1,5 +1,5 @@
 import { BandIndex } from '../clusters/band-index.ts'
-import { type EarlierCandidate, LEAST_EQUAL } from '../clusters/find-representatives.ts'
+import { type EarlierCandidate, LEAST_EQUAL, MOST_COMPARED, mostAlike } from '../clusters/find-representatives.ts'
 import { equalValues } from '../clusters/minhash.ts'
 import type { SignatureRecord } from '../clusters/signature-file.ts'
 
@@ -26,10 +26,12 @@ export const earlierCandidates = async (
   for (const part of parts)
     for await (const { signature, ...place } of part.signatures())
       for (const row of index.candidates(signature, 0)) {
-        if (equalValues(signature, 0, signatures, row) < LEAST_EQUAL) continue
-        const candidate = { id: place.id, sequence: place.sequence, text: () => part.text(place) }
-        found.set(row, [...(found.get(row) ?? []), candidate])
+        const equal = equalValues(signature, 0, signatures, row)
+        if (equal < LEAST_EQUAL) continue
+        const candidates = found.get(row) ?? []
+        candidates.push({ id: place.id, sequence: place.sequence, equal, text: () => part.text(place) })
+        found.set(row, candidates.length < MOST_COMPARED * 2 ? candidates : mostAlike(candidates))
       }
   for (const candidates of found.values()) candidates.sort((a, b) => a.sequence - b.sequence)
-  return (row) => found.get(row) ?? []
+  return (row) => mostAlike(found.get(row) ?? [])
 }

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DeleteBucketPolicyCommand, GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { DescribeExecutionCommand, ListExecutionsCommand, SFNClient } from '@aws-sdk/client-sfn'
 import type { APIGatewayProxyEvent, APIGatewayProxyResult, Context } from 'aws-lambda'
 import { bootstrap, deploy, type StackOutputs } from '../../../local/deploy.ts'
@@ -32,13 +32,10 @@ export const startPlatform = async (): Promise<Platform> => {
     DATA_BUCKET: outputs['Data'],
     POWERTOOLS_LOG_LEVEL: 'SILENT',
   })
-  const s3 = new S3Client({})
-  // The buckets refuse plain HTTP, which is what the embedded AWS speaks on the loopback.
-  await s3.send(new DeleteBucketPolicyCommand({ Bucket: outputs['Data'] }))
   return {
     emulator,
     outputs,
-    s3,
+    s3: new S3Client({}),
     sfn: new SFNClient({}),
     close: async () => {
       await emulator.stop()

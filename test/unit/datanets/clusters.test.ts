@@ -17,7 +17,13 @@ const cluster = async (texts: string[], earlier: { id: string; text: string }[] 
     count: texts.length,
     signatures,
     text: (row: number) => normal[row] as string,
-    earlier: () => earlier.map(({ id, text }, sequence) => ({ id, sequence, text: async () => normaliseText(text) })),
+    earlier: () =>
+      earlier.map(({ id, text }, sequence) => ({
+        id,
+        sequence,
+        equal: PERMUTATIONS,
+        text: async () => normaliseText(text),
+      })),
   }
   for await (const verdict of findRepresentatives(rows)) verdicts.push(verdict)
   return verdicts
@@ -131,6 +137,16 @@ describe('evidence clusters', () => {
       { code: 'exact-duplicate', of: { id: 'row_b' } },
       { code: 'exact-duplicate', of: { id: 'row_b' } },
     ])
+  })
+
+  it('rows made to crowd the bands neither hide a copy nor make the work quadratic', async () => {
+    // A common head shares its smallest hashes, and with them whole bands, with every row.
+    const next = random(5)
+    const head = proseOf(next, 60).join(' ')
+    const crowd = Array.from({ length: 3000 }, () => `${head} ${proseOf(next, 45).join(' ')}`)
+    const copy = crowd[1500]?.replace('the', 'a') as string
+    const verdicts = await cluster([...crowd, copy])
+    expect(verdicts.at(-1)).toMatchObject({ code: 'near-duplicate' })
   })
 
   it('agrees with brute force on edited copies', async () => {
