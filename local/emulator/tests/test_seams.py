@@ -1,0 +1,182 @@
+"""Contract tests of the hooks: each asks MiniStack itself for the effect, so a moved version says what broke.
+
+When one of these is red after an update of MiniStack, read the hook of that name: its docstring says what it needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from openledger_emulator import identity, seam
+from openledger_emulator.hooks import (
+    cloudformation,
+    control,
+    lambda_worker,
+    logs_arns,
+    resumption,
+    response_streaming,
+    sagemaker_service,
+    secure_transport,
+    state_machines,
+)
+
+SCOPE = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sagemaker/aws4_request"
+pytestmark = pytest.mark.usefixtures("service")
+
+
+def test_the_tested_version_is_installed():
+    assert seam.version() == seam.TESTED_VERSION
+
+
+def test_a_moved_name_is_reported_with_its_hook():
+    with pytest.raises(seam.MiniStackMoved, match=r"hook 'some hook' needs ministack\.app\.NO_SUCH_NAME"):
+        seam.need("app", "NO_SUCH_NAME", "some hook")
+
+
+def test_sagemaker_service_is_routed_authorised_and_saved(service):
+    from ministack import app
+    from ministack.core import iam_actions, router
+
+    control_plane = {"x-amz-target": "SageMaker.DescribeModel", "authorization": SCOPE}
+    assert router.detect_service("POST", "/", control_plane, {}) == "sagemaker"
+    path = "/endpoints/Echo-1/invocations-response-stream"
+    assert router.detect_service("POST", path, {"authorization": SCOPE}, {}) == "sagemaker"
+    action = iam_actions.extract_iam_action("sagemaker", "POST", path, {}, b"{}", {})
+    assert action == "sagemaker:InvokeEndpointWithResponseStream", sagemaker_service.HOOK
+    arn = iam_actions.extract_resource_arn("sagemaker", "POST", path, {}, b"", {}, "us-east-1", "1" * 12)
+    assert arn == f"arn:aws:sagemaker:us-east-1:{'1' * 12}:endpoint/echo-1"
+    assert app._build_persistence_save_dict()["sagemaker"] == service.get_state
+
+
+def test_sagemaker_answers_through_its_registered_handler():
+    from ministack import app
+
+    headers = {"x-amz-target": "SageMaker.DescribeModel", "authorization": SCOPE}
+    body = json.dumps({"ModelName": "nobody"}).encode()
+    status, reply, content = asyncio.run(app.SERVICE_HANDLERS["sagemaker"]("POST", "/", headers, body, {}))
+    assert (status, reply["x-amzn-errortype"]) == (400, "ValidationException")
+    assert "Could not find model" in json.loads(content)["message"]
+
+
+def test_cloudformation_has_the_types_that_we_add():
+    from ministack.services.cloudformation import provisioners
+
+    added = {"AWS::SageMaker::Model", "AWS::SageMaker::EndpointConfig", "AWS::SageMaker::Endpoint"}
+    added |= set(cloudformation._recorded())
+    assert added <= set(provisioners._RESOURCE_HANDLERS), cloudformation.HOOK
+    physical, attributes = provisioners._provision_resource("AWS::CloudTrail::Trail", "Trail", {}, "stack")
+    assert physical == "stack-Trail" and attributes["Arn"].endswith(":trail/stack-Trail")
+
+
+def test_state_machines_know_sagemaker_and_run_as_their_role(monkeypatch):
+    from ministack import app
+    from ministack.services import iam, stepfunctions, sts
+
+    assert "arn:aws:states:::sagemaker:createTrainingJob" in stepfunctions._SERVICE_DISPATCH, state_machines.HOOK
+    arn, role = "arn:aws:states:us-east-1:000000000000:stateMachine:m", "arn:aws:iam::000000000000:role/mute"
+    iam._roles["mute"] = {"RoleName": "mute", "Arn": role, "AssumeRolePolicyDocument": "{}", "AttachedPolicies": []}
+    stepfunctions._state_machines[arn] = {"name": "m", "roleArn": role, "definition": "{}"}
+    monkeypatch.setattr(app, "AUTH", True)
+    execution = {"stateMachineArn": arn, "status": "RUNNING", "events": []}
+    put = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:dynamodb:putItem", "End": True}
+    with pytest.raises(stepfunctions._ExecutionError) as refused:
+        stepfunctions._execute_task(put, {"TableName": "t", "Item": {}}, execution, {"State": {"Name": "Put"}})
+    assert "dynamodb:PutItem" in refused.value.cause and "mute" in refused.value.cause
+    invoke = {**put, "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": "f"}}
+    with pytest.raises(stepfunctions._ExecutionError):
+        stepfunctions._execute_task(invoke, {}, execution, {"State": {"Name": "Call"}})
+    assert any(session["Arn"].endswith("assumed-role/mute/StepFunctions") for session in sts._sessions.values())
+
+
+def test_lambda_worker_script_carries_preload_and_error_name():
+    from ministack.core import lambda_runtime
+
+    binary, script = lambda_runtime._detect_runtime_binary("nodejs24.x")
+    assert binary == "node" and script.startswith(f'require("{lambda_worker.PRELOAD}")'), lambda_worker.HOOK
+    assert 'name: err.name || "Error"' in script
+
+
+def test_lambda_error_type_is_the_errors_name(monkeypatch):
+    from ministack.core import lambda_runtime
+    from ministack.services import lambda_svc
+
+    class Thrown(lambda_runtime.Worker):
+        def __init__(self):
+            self.in_use = True
+
+    reply = {"status": "error", "error": "no", "trace": "Error: no", "name": "RowsRejected", "log": ""}
+    worker = Thrown()
+    monkeypatch.setattr(lambda_svc, "acquire_worker", lambda *_, **__: (worker, "reused"))
+    monkeypatch.setattr(worker, "invoke", lambda *_, **__: (setattr(lambda_worker._last, "name", reply["name"]), reply)[1])
+    function = {"config": {"FunctionName": "f", "FunctionArn": "arn:aws:lambda:us-east-1:1:function:f"}, "code_zip": b"x"}
+    assert lambda_svc._execute_function_warm(function, {}, "id")["body"]["errorType"] == "RowsRejected"
+
+
+def test_response_streaming_resolves_the_streaming_uri():
+    from ministack.services import apigateway_v1
+
+    arn = "arn:aws:lambda:us-east-1:000000000000:function:f"
+    uri = f"arn:aws:apigateway:us-east-1:lambda:path/2021-11-15/functions/{arn}/response-streaming-invocations"
+    assert apigateway_v1._extract_lambda_ref_from_integration_uri(uri) == arn, response_streaming.HOOK
+
+
+def test_secure_transport_is_pinned():
+    from ministack import app
+    from ministack.core import iam_evaluator
+
+    app.pin_request_origin("127.0.0.1", False)
+    context = iam_evaluator.EvalContext(
+        principal_arn="arn", principal_type="Root", principal_account="1", action="a", resource_arn="*", region="r"
+    )
+    value = iam_evaluator._resolve_condition_key("aws:SecureTransport", context)
+    assert str(value).lower() == "true", secure_transport.HOOK
+
+
+@pytest.mark.parametrize(
+    ("action", "suffix"), [("FilterLogEvents", ":log-stream:"), ("ListTagsForResource", "")]
+)
+def test_logs_calls_are_authorised_on_the_arn_of_aws(action, suffix):
+    from ministack.core import iam_actions
+
+    group = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/x"
+    body = json.dumps({"logGroupName": "/aws/x", "resourceArn": group}).encode()
+    headers = {"x-amz-target": f"Logs_20140328.{action}"}
+    arn = iam_actions.extract_resource_arn("logs", "POST", "/", headers, body, {}, "us-east-1", "0" * 12)
+    assert arn == group + suffix, logs_arns.HOOK
+
+
+def test_switching_iam_retires_the_workers_of_the_other_mode(monkeypatch):
+    from ministack import app
+    from ministack.core import lambda_runtime
+
+    monkeypatch.setattr(app, "AUTH", False)
+    lambda_runtime._workers["key"] = []
+    control.switch_iam(True)
+    assert app.AUTH is True and lambda_runtime._workers == {}, control.HOOK
+    control.switch_iam(False)
+
+
+def test_executions_lost_by_a_restart_are_marked_as_the_hook_expects():
+    from ministack.services import stepfunctions
+
+    arn = "arn:aws:states:us-east-1:000000000000:execution:gone:run"
+    machine = "arn:aws:states:us-east-1:000000000000:stateMachine:gone"
+    running = {"executionArn": arn, "stateMachineArn": machine, "name": "run", "status": "RUNNING", "input": "{}",
+               "startDate": "2026-01-01T00:00:00Z", "events": []}  # fmt: skip
+    stepfunctions._executions.clear()
+    stepfunctions._restore_state({"executions": {arn: running}})
+    assert stepfunctions._executions[arn]["error"] == resumption.LOST, resumption.HOOK
+    assert resumption.resume_executions() == 1
+    assert stepfunctions._executions[arn].get("error") in (None, "StateMachineDeleted")
+
+
+def test_roles_of_processes_resolve_to_their_principal():
+    from ministack.core import iam_evaluator
+
+    role = "arn:aws:iam::000000000000:role/job"
+    key = identity.role_session(role, "SageMaker")["AWS_ACCESS_KEY_ID"]
+    principal = iam_evaluator.resolve_principal(key, "000000000000")
+    assert principal.arn == "arn:aws:sts::000000000000:assumed-role/job/SageMaker"
+    assert identity.role_session(role, "SageMaker")["AWS_ACCESS_KEY_ID"] == key
