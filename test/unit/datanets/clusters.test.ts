@@ -1,6 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { findRepresentatives, type Verdict } from '../../../functions/datanets/clusters/find-representatives.ts'
+import {
+  findRepresentatives,
+  MOST_COMPARED,
+  mostAlike,
+  type Verdict,
+} from '../../../functions/datanets/clusters/find-representatives.ts'
 import { gramsOf, isNear, overlap } from '../../../functions/datanets/clusters/grams.ts'
 import { equalValues, PERMUTATIONS, signatureOf } from '../../../functions/datanets/clusters/minhash.ts'
 import { normaliseText } from '../../../functions/datanets/clusters/normalise-text.ts'
@@ -147,6 +152,15 @@ describe('evidence clusters', () => {
     const copy = crowd[1500]?.replace('the', 'a') as string
     const verdicts = await cluster([...crowd, copy])
     expect(verdicts.at(-1)).toMatchObject({ code: 'near-duplicate' })
+  })
+
+  it('compares with the most alike only, should there be more than a row can be compared with', () => {
+    const candidates = Array.from({ length: 500 }, (_, n) => ({ n, equal: n % 250 }))
+    const kept = mostAlike(candidates)
+    expect(kept).toHaveLength(MOST_COMPARED)
+    expect(Math.min(...kept.map(({ equal }) => equal))).toBe(250 - MOST_COMPARED / 2)
+    expect(kept.map(({ n }) => n)).toEqual(kept.map(({ n }) => n).sort((a, b) => a - b))
+    expect(mostAlike(candidates.slice(0, 5))).toEqual(candidates.slice(0, 5))
   })
 
   it('agrees with brute force on edited copies', async () => {
