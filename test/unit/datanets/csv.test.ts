@@ -20,6 +20,16 @@ describe('CSV', () => {
     ])
   })
 
+  it('a quote opens a field only as its first character, also after a newline', async () => {
+    const rows = [`A 5" pipe is unquoted text here`, 'quoted, with a\nnewline in it']
+    const content = `text\n${rows[0]}\n"${rows[1]}"\n${long}\n`
+    expect(texts((await split(content, 'rows.csv')).rows)).toEqual([...rows, long])
+    expect(texts((await split(content, 'rows.csv', { limits: { ...LIMITS, chunkBytes: 1 } })).rows)).toEqual([
+      ...rows,
+      long,
+    ])
+  })
+
   it('gives byte offsets of each record', async () => {
     const content = Buffer.from(`text\n"é ${long}"\n${long} two\n`)
     const { rows } = await split(content, 'rows.csv')
