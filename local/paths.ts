@@ -2,7 +2,8 @@ import { join } from 'node:path'
 
 /** Places in the repository that the local platform needs. */
 export const repository = join(import.meta.dirname, '..')
-export const images = join(repository, 'gpu-images')
+/** One folder per GPU image; OPENLEDGER_IMAGES names others, to try an image that is being written. */
+export const images = process.env['OPENLEDGER_IMAGES'] ?? join(repository, 'gpu-images')
 export const emulatorPackage = join(import.meta.dirname, 'emulator')
 export const tether = join(emulatorPackage, 'openledger_emulator', 'tether.py')
 export const nodeModulesBin = join(repository, 'node_modules', '.bin')

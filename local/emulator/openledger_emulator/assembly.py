@@ -19,7 +19,7 @@ from .hooks import (
 )
 from .sagemaker.service import SageMaker
 from .settings import Settings
-from .snapshots import Snapshots
+from .snapshots import Snapshots, copy_under_load
 
 _log = logging.getLogger("openledger")
 _running: list[SageMaker] = []
@@ -38,9 +38,11 @@ def install(settings: Settings) -> SageMaker:
     lambda_worker.mirror_errors()
     secure_transport.install()
     logs_arns.install()
+    copy_under_load()
     response_streaming.install()
     secure_transport.install()
     logs_arns.install()
+    copy_under_load()
     app = response_streaming.wrap(seam.need("app", "app", "assembly"))
     app = control.wrap(app, settings.control_token, _snapshots.save, lambda: processes(service))
     seam.replace("app", "app", _after_start(app, service), "assembly")

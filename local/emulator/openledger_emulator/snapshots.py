@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 
-from .seam import need
+from .seam import need, replace
 
 _HOOK = "snapshots"
 _SECONDS = 10.0
 # Written by MiniStack at deploy time only, and large (bundles in base64): saved on request, not every ten seconds.
 _HEAVY = frozenset({"lambda", "cloudformation", "ecr"})
 _log = logging.getLogger("openledger")
+
+
+def copy_under_load() -> None:
+    """MiniStack copies its dictionaries without a lock, and gives a service up when one grew meanwhile: try again."""
+    before = need("app", "_build_persistence_save_dict", _HOOK)
+    replace(
+        "app",
+        "_build_persistence_save_dict",
+        lambda: {key: lambda get=get: _patiently(get) for key, get in before().items()},
+        _HOOK,
+    )
+
+
+def _patiently(get: Callable[[], dict | None], tries: int = 20) -> dict | None:
+    for _ in range(tries - 1):
+        try:
+            return get()
+        except RuntimeError:  # dictionary changed size during iteration
+            time.sleep(0.01)
+    return get()
 
 
 class Snapshots:

@@ -47,7 +47,7 @@ def test_sagemaker_service_is_routed_authorised_and_saved(service):
     assert action == "sagemaker:InvokeEndpointWithResponseStream", sagemaker_service.HOOK
     arn = iam_actions.extract_resource_arn("sagemaker", "POST", path, {}, b"", {}, "us-east-1", "1" * 12)
     assert arn == f"arn:aws:sagemaker:us-east-1:{'1' * 12}:endpoint/echo-1"
-    assert app._build_persistence_save_dict()["sagemaker"] == service.get_state
+    assert set(app._build_persistence_save_dict()["sagemaker"]()) == set(service.get_state())
 
 
 def test_sagemaker_answers_through_its_registered_handler():
@@ -180,3 +180,18 @@ def test_roles_of_processes_resolve_to_their_principal():
     principal = iam_evaluator.resolve_principal(key, "000000000000")
     assert principal.arn == "arn:aws:sts::000000000000:assumed-role/job/SageMaker"
     assert identity.role_session(role, "SageMaker")["AWS_ACCESS_KEY_ID"] == key
+
+
+def test_a_dictionary_that_grows_while_it_is_copied_is_copied_again(service, monkeypatch):
+    from ministack import app
+
+    answers = [RuntimeError("dictionary changed size during iteration"), {"models": {}}]
+
+    def grows():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(service, "get_state", grows)
+    assert app._build_persistence_save_dict()["sagemaker"]() == {"models": {}}
