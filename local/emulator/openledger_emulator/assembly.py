@@ -14,6 +14,7 @@ from .hooks import (
     response_streaming,
     resumption,
     sagemaker_service,
+    secret_refs,
     secure_transport,
     state_machines,
 )
@@ -33,6 +34,7 @@ def install(settings: Settings) -> SageMaker:
     service = SageMaker(settings.images, settings.state / "tmp", settings.endpoint)
     sagemaker_service.install(service)
     cloudformation.install(service)
+    secret_refs.install()
     state_machines.install(service)
     lambda_worker.install()
     lambda_worker.mirror_errors()

@@ -42,9 +42,9 @@ class LogStream:
                 }
             )
 
-    def tail(self) -> str:
-        """The last lines, for a failure reason."""
-        return "\n".join(self._last)
+    def tail(self, characters: int = 700) -> str:
+        """The end of the last lines, for a failure reason: the error itself stands at the end of a traceback."""
+        return "\n".join(self._last)[-characters:]
 
 
 def publish(account: str, region: str, detail_type: str, detail: dict, resource: str) -> None:

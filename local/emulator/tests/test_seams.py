@@ -18,6 +18,7 @@ from openledger_emulator.hooks import (
     resumption,
     response_streaming,
     sagemaker_service,
+    secret_refs,
     secure_transport,
     state_machines,
 )
@@ -68,6 +69,19 @@ def test_cloudformation_has_the_types_that_we_add():
     assert added <= set(provisioners._RESOURCE_HANDLERS), cloudformation.HOOK
     physical, attributes = provisioners._provision_resource("AWS::CloudTrail::Trail", "Trail", {}, "stack")
     assert physical == "stack-Trail" and attributes["Arn"].endswith(":trail/stack-Trail")
+
+
+def test_ref_of_a_secret_is_its_arn_over_create_update_and_delete():
+    from ministack.services import secretsmanager
+    from ministack.services.cloudformation import provisioners
+
+    first, second = {"Name": "pay-able", "SecretString": "a"}, {"Name": "pay-able", "SecretString": "b"}
+    reference, attributes = provisioners._provision_resource(secret_refs.TYPE, "Secret", first, "stack")
+    assert reference == attributes["Arn"] == secretsmanager._secrets["pay-able"]["ARN"], secret_refs.HOOK
+    again, _ = provisioners._update_resource(secret_refs.TYPE, reference, first, second, "stack", "Secret")
+    assert again == reference
+    provisioners._delete_resource(secret_refs.TYPE, reference, second)
+    assert "pay-able" not in secretsmanager._secrets
 
 
 def test_state_machines_know_sagemaker_and_run_as_their_role(monkeypatch):
