@@ -7,6 +7,7 @@ import threading
 
 from . import seam
 from .hooks import (
+    background_roles,
     cloudformation,
     control,
     lambda_worker,
@@ -36,6 +37,7 @@ def install(settings: Settings) -> SageMaker:
     cloudformation.install(service)
     secret_refs.install()
     state_machines.install(service)
+    background_roles.install()
     lambda_worker.install()
     lambda_worker.mirror_errors()
     secure_transport.install()

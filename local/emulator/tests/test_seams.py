@@ -11,6 +11,7 @@ import json
 import pytest
 from openledger_emulator import identity, seam
 from openledger_emulator.hooks import (
+    background_roles,
     cloudformation,
     control,
     lambda_worker,
@@ -102,6 +103,45 @@ def test_state_machines_know_sagemaker_and_run_as_their_role(monkeypatch):
     with pytest.raises(stepfunctions._ExecutionError):
         stepfunctions._execute_task(invoke, {}, execution, {"State": {"Name": "Call"}})
     assert any(session["Arn"].endswith("assumed-role/mute/StepFunctions") for session in sts._sessions.values())
+
+
+def _role(name: str, *actions: str) -> str:
+    from ministack.services import iam
+
+    arn = f"arn:aws:iam::000000000000:role/{name}"
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]}
+    iam._roles[name] = {"RoleName": name, "Arn": arn, "AssumeRolePolicyDocument": "{}", "AttachedPolicies": [],
+                        "InlinePolicies": {"own": json.dumps(policy)}}  # fmt: skip
+    return arn
+
+
+def test_targets_are_invoked_with_their_role(monkeypatch):
+    from ministack import app
+    from ministack.services import eventbridge
+
+    invoked = []
+    monkeypatch.setattr(app, "AUTH", True)
+    monkeypatch.setattr(eventbridge, "_dispatch_to_lambda", lambda arn, payload: invoked.append(arn))
+    arn = "arn:aws:lambda:us-east-1:000000000000:function:close"
+    event = {"EventId": "1", "Source": "s", "DetailType": "d", "Detail": "{}", "Time": 1.0, "Resources": []}
+    for name, actions in (("may-not", ["sqs:SendMessage"]), ("may", ["lambda:InvokeFunction"])):
+        eventbridge._invoke_target({"Arn": arn, "RoleArn": _role(name, *actions)}, event, {})
+    assert invoked == [arn], background_roles.HOOK
+
+
+def test_event_sources_are_read_with_the_functions_role(monkeypatch):
+    from ministack import app
+    from ministack.services import lambda_svc
+
+    monkeypatch.setattr(app, "AUTH", True)
+    reads = background_roles._SOURCE_ACTIONS["sqs"]
+    roles = {"blind": _role("blind", *reads[:2]), "sees": _role("sees", *reads)}
+    monkeypatch.setattr(lambda_svc, "_get_func_record_for_qualifier", lambda name, _: ({}, {"Role": roles[name]}))
+    queue = "arn:aws:sqs:us-east-1:000000000000:q"
+    for name in roles:
+        lambda_svc._esms[name] = {"UUID": name, "FunctionName": name, "EventSourceArn": queue}
+    assert [one["UUID"] for _, _, one in lambda_svc._iter_all_esms()] == ["sees"], background_roles.HOOK
+    lambda_svc._esms.clear()
 
 
 def test_lambda_worker_script_carries_preload_and_error_name():
