@@ -18,6 +18,7 @@ PRELOAD = Path(__file__).with_name("lambda_preload.cjs")
 _ERROR_REPLY = 'error: String(err.message || err), trace: err.stack || ""'
 _NAMED_REPLY = f'{_ERROR_REPLY}, name: err.name || "Error"'
 _MIRRORED = 4_000
+_LOG_WAIT_SECONDS = 0.006
 _last = threading.local()
 _log = logging.getLogger("openledger")
 
@@ -38,6 +39,10 @@ def install() -> None:
         return response
 
     worker.invoke = remembering_invoke
+    drain = need("core.lambda_runtime", "Worker", HOOK)._drain_stderr_bounded
+    # A function that logs nothing would wait 50 ms for its first line. Node writes to a pipe before it goes on, so what
+    # was logged lies in the pipe when the answer comes; a few milliseconds let the reading thread fetch it.
+    worker._drain_stderr_bounded = lambda self: drain(self, first_line_wait=_LOG_WAIT_SECONDS, idle_confirm=0.002)
     execute = need("services.lambda_svc", "_execute_function_warm", HOOK)
 
     def named_execute(*args, **kwargs):
