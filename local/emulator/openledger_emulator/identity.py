@@ -40,16 +40,17 @@ def refusal(key: str, action: str, resource: str, region: str, context: dict | N
     """Why IAM refuses `action` on `resource` to the owner of the access key, or None when it may (or IAM is off)."""
     if not enforced():
         return None
+    # AWS's own services call each other over TLS; a thread of the background has no request that would say so.
+    need("core.iam_evaluator", "pin_request_origin", _HOOK)("127.0.0.1", True)
     denied = need("core.iam_evaluator", "enforce", _HOOK)(
         key, action, action.split(":")[0], region, resource_arn=resource, service_context=context
     )
     if denied is None:
         return None
     who = getattr(denied, "principal_arn", "") or "the caller"
-    return (
-        f"User: {who} is not authorized to perform: {action} on resource: {resource} "
-        f"because no identity-based policy allows the {action} action"
-    )
+    explicit = getattr(denied, "decision", "") == "Deny"
+    reason = "with an explicit deny" if explicit else f"because no identity-based policy allows the {action} action"
+    return f"User: {who} is not authorized to perform: {action} on resource: {resource} {reason}"
 
 
 def pass_role_refusal(key: str, role_arn: str, service: str, region: str) -> str | None:

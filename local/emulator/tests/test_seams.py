@@ -131,6 +131,7 @@ def test_targets_are_invoked_with_their_role(monkeypatch):
 
 def test_event_sources_are_read_with_the_functions_role(monkeypatch):
     from ministack import app
+    from ministack.core import iam_evaluator
     from ministack.services import lambda_svc
 
     monkeypatch.setattr(app, "AUTH", True)
@@ -140,6 +141,9 @@ def test_event_sources_are_read_with_the_functions_role(monkeypatch):
     queue = "arn:aws:sqs:us-east-1:000000000000:q"
     for name in roles:
         lambda_svc._esms[name] = {"UUID": name, "FunctionName": name, "EventSourceArn": queue}
+    deny = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sqs:*", "Resource": queue,
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}}}  # fmt: skip
+    monkeypatch.setattr(iam_evaluator, "_resource_policy", lambda *_: ({"Statement": [deny]}, "0" * 12))
     assert [one["UUID"] for _, _, one in lambda_svc._iter_all_esms()] == ["sees"], background_roles.HOOK
     lambda_svc._esms.clear()
 
