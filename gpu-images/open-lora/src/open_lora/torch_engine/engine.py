@@ -54,7 +54,7 @@ class TorchEngine:
         self._outgoing: list[tuple[Sequence, TokenEvent | Refusal]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self.counters: Counter[str] = Counter()
-        self.busy_seconds = 0.0
+        self.busy_seconds = self.model_cpu_seconds = 0.0
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def _new_batch(self) -> PackedBatch | SequentialBatch:
@@ -105,7 +105,8 @@ class TorchEngine:
         prefixes = self.batch.prefixes
         return {
             "packed": self.base.packed, "running": len(self.batch.rows), "prefilling": len(self.prefilling),
-            "waiting": len(self.queue), "busy_seconds": self.busy_seconds, "batch_bytes": self.batch.bytes,
+            "waiting": len(self.queue), "busy_seconds": self.busy_seconds, "model_cpu_seconds": self.model_cpu_seconds,
+            "process_cpu_seconds": time.process_time(), "batch_bytes": self.batch.bytes,
             "prefix_hits": prefixes.hits if prefixes else 0, "prefix_hit_tokens": prefixes.hit_tokens if prefixes else 0,
             "device_bytes": self.tiers.device.used, "host_bytes": self.tiers.host.used,
             "device_adapters": len(self.tiers.device.entries), "host_adapters": len(self.tiers.host.entries),
@@ -258,7 +259,9 @@ class TorchEngine:
     def _step(self) -> None:
         chunks = self._chunks()
         decoding = list(self.batch.rows)
+        before = time.thread_time()
         logits = self.batch.forward(chunks)
+        self.model_cpu_seconds += time.thread_time() - before
         self._pick(decoding, logits[: len(decoding)])
         ready, rows = [], []
         for index, (sequence, _) in enumerate(chunks):

@@ -1,0 +1,29 @@
+"""The Python part of `npm run bench:open-lora`: `python bench --part throughput --seed N [--quick] [--device cuda]`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+
+import torch
+
+PARTS = ("throughput", "loading", "serving", "zipf")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench")
+    parser.add_argument("--part", choices=PARTS, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    measure = importlib.import_module(args.part).measure
+    print(json.dumps(measure(args.seed, args.quick, args.device, lambda text: print(text, file=sys.stderr, flush=True))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

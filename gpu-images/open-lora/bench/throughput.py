@@ -1,0 +1,157 @@
+"""Decoding: base, ours, PEFT's mixed batch and PEFT one adapter after the other, at the same lengths, in one process.
+
+On a CPU the unit is tokens per CPU second of one thread (other processes on the machine disturb it least); on a GPU
+tokens per second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from peft import LoraConfig, get_peft_model
+from shapes import MIDDLE, block_sites, make_model, make_resident
+
+from open_lora.engine_port import SamplingParameters
+from open_lora.torch_engine.base_model import prepare
+from open_lora.torch_engine.batch import PackedBatch
+from open_lora.torch_engine.lora_linear import PlanHolder, attach
+from open_lora.torch_engine.sampler import Sampler
+from open_lora.torch_engine.sequence import Sequence
+
+PROMPT = 64
+ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+class Clock:
+    def __init__(self, device: str):
+        self.cuda = device == "cuda"
+
+    def now(self) -> float:
+        if self.cuda:
+            torch.cuda.synchronize()
+            return time.perf_counter()
+        return time.process_time()
+
+
+class Ours:
+    """The packed batch itself: join, decode, leave; every request has another adapter."""
+
+    def __init__(self, seed: int, device: str):
+        self.device, self.clock = device, Clock(device)
+        self.base = prepare(make_model(MIDDLE, seed, device), None)
+        assert self.base.packed
+        self.holder = PlanHolder()
+        self.sites = block_sites(attach(self.base.model, self.holder))
+        self.pool: dict[int, list] = {}
+
+    def adapters(self, rank: int, count: int) -> list:
+        have = self.pool.setdefault(rank, [])
+        while len(have) < count:
+            have.append(make_resident(f"r{rank}-{len(have)}", self.sites, rank, self.base.model.lm_head.weight, len(have)))
+        return have[:count]
+
+    @torch.inference_mode()
+    def rate(self, batch: int, rank: int | None, adapters: int, tokens: int, rounds: int) -> float:
+        """Best of `rounds`."""
+        pool = self.adapters(rank, adapters) if rank else [None]
+        packed = PackedBatch(self.base, self.holder, batch, 0)
+        return max(self._round(packed, pool, batch, tokens, start=i * batch) for i in range(rounds))
+
+    def _round(self, packed: PackedBatch, pool: list, batch: int, tokens: int, start: int) -> float:
+        parameters = SamplingParameters(tokens, temperature=0, ignore_eos=True)
+        prompts = torch.randint(2, MIDDLE["vocab_size"], (batch, PROMPT)).tolist()
+        sequences = [
+            Sequence(prompt, parameters, pool[(start + i) % len(pool)], lambda _: None, Sampler.start(parameters, prompt))
+            for i, prompt in enumerate(prompts)
+        ]
+        for sequence in sequences:
+            packed.begin(sequence)
+            logits = packed.forward([(sequence, PROMPT)])
+            sequence.output.append(int(logits[-1].argmax()))
+        began = self.clock.now()
+        for sequence in sequences:
+            packed.join(sequence)
+        for _ in range(tokens):
+            best = packed.forward([]).max(-1).indices.tolist()
+            for sequence, token in zip(packed.rows, best, strict=True):
+                sequence.output.append(token)
+        for sequence in list(packed.rows):
+            packed.leave(sequence)
+        return batch * tokens / (self.clock.now() - began)
+
+
+class Peft:
+    """Stock PEFT over stock transformers: `adapter_names` for a mixed batch, `set_adapter` for one by one."""
+
+    def __init__(self, seed: int, device: str, rank: int, adapters: int):
+        self.clock, self.device = Clock(device), device
+        config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=ALL, init_lora_weights=False)
+        self.model = get_peft_model(make_model(MIDDLE, seed, device), config, adapter_name="a0").eval()
+        for index in range(1, adapters):
+            self.model.add_adapter(f"a{index}", config)
+        self.names = [f"a{index}" for index in range(adapters)]
+
+    @torch.inference_mode()
+    def mixed(self, batch: int, tokens: int, rounds: int) -> float:
+        names = [self.names[i % len(self.names)] for i in range(batch)]
+        return max(_stock_round(lambda **kw: self.model(adapter_names=names, **kw), batch, tokens, self.clock, self.device) for _ in range(rounds))
+
+    @torch.inference_mode()
+    def one_by_one(self, batch: int, tokens: int) -> float:
+        spent = 0.0
+        for i in range(batch):
+            began = self.clock.now()
+            self.model.set_adapter(self.names[i % len(self.names)])
+            spent += self.clock.now() - began
+            spent += tokens / _stock_round(self.model, 1, tokens, self.clock, self.device)
+        return batch * tokens / spent
+
+
+@torch.inference_mode()
+def stock_base(seed: int, device: str, batch: int, tokens: int, rounds: int) -> float:
+    model = make_model(MIDDLE, seed, device)
+    return max(_stock_round(model, batch, tokens, Clock(device), device) for _ in range(rounds))
+
+
+def _stock_round(model: Callable, batch: int, tokens: int, clock: Clock, device: str) -> float:
+    out = model(input_ids=torch.randint(2, MIDDLE["vocab_size"], (batch, PROMPT), device=device), use_cache=True)
+    cache, token = out.past_key_values, out.logits[:, -1:].argmax(-1)
+    began = clock.now()
+    for _ in range(tokens):
+        token = model(input_ids=token, past_key_values=cache, use_cache=True).logits[:, -1:].argmax(-1)
+    return batch * tokens / (clock.now() - began)
+
+
+def measure(seed: int, quick: bool, device: str, say: Callable[[str], None]) -> dict:
+    """Rates per case, and the two ratios of the design at the largest batch measured."""
+    ours = Ours(seed, device)
+    tokens, rounds = (24, 3) if quick else (48, 4)
+    batches = (8, 16) if quick else (1, 8, 16, 32)
+    ranks = (8,) if quick else (8, 16, 64)
+    pools = (64,) if quick else (1, 8, 32, 1000)
+    out: dict = {"unit": "tokens/s" if device == "cuda" else "tokens per CPU second, one thread", "ours": {}, "peft": {}}
+    for batch in batches:
+        cases = {"base": ours.rate(batch, None, 1, tokens, rounds), "stock transformers": stock_base(seed, device, batch, tokens, rounds)}
+        for rank in ranks:
+            for pool in pools:
+                if rank > 8 and pool > 32:
+                    continue  # 1,000 adapters of rank 64 are 20 GB
+                # base and ours alternate, so that a machine that slows down slows both
+                cases[f"r{rank}, {pool} adapters"] = ours.rate(batch, rank, pool, tokens, rounds)
+                cases["base"] = max(cases["base"], ours.rate(batch, None, 1, tokens, 1))
+        out["ours"][f"batch {batch}"] = {name: round(rate, 1) for name, rate in cases.items()}
+        say(f"ours, batch {batch}: {out['ours'][f'batch {batch}']}")
+    for rank in ranks:
+        peft = Peft(seed, device, rank, 32)
+        for batch in batches:
+            figures = {"mixed batch": peft.mixed(batch, tokens, rounds - 1), "one by one": peft.one_by_one(min(batch, 8), tokens)}
+            out["peft"][f"batch {batch}, r{rank}"] = {name: round(rate, 1) for name, rate in figures.items()}
+            say(f"PEFT, batch {batch}, r{rank}: {out['peft'][f'batch {batch}, r{rank}']}")
+    row = out["ours"]["batch 16"]
+    mixed = row[f"r8, {pools[-1]} adapters"]
+    out["over base"] = round(mixed / row["base"], 3)
+    out["over PEFT mixed batch"] = round(mixed / out["peft"]["batch 16, r8"]["mixed batch"], 2)
+    out["adapter MB"] = round(ours.adapters(8, 1)[0].bytes / 1e6, 2)
+    return out
