@@ -17,6 +17,7 @@ from .hooks import (
     sagemaker_service,
     secret_refs,
     secure_transport,
+    sqs_batches,
     state_machines,
 )
 from .sagemaker.service import SageMaker
@@ -42,10 +43,12 @@ def install(settings: Settings) -> SageMaker:
     lambda_worker.mirror_errors()
     secure_transport.install()
     logs_arns.install()
+    sqs_batches.install()
     copy_under_load()
     response_streaming.install()
     secure_transport.install()
     logs_arns.install()
+    sqs_batches.install()
     copy_under_load()
     app = response_streaming.wrap(seam.need("app", "app", "assembly"))
     app = control.wrap(app, settings.control_token, _snapshots.save, lambda: processes(service))

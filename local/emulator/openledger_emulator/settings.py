@@ -53,6 +53,7 @@ def export(settings: Settings) -> None:
         {
             "GATEWAY_PORT": str(settings.port),
             "BIND_HOST": "127.0.0.1",
+            "MINISTACK_HOST": "127.0.0.1",  # queue URLs carry it: "localhost" may mean ::1, where nothing listens
             "MINISTACK_REGION": settings.region,
             "AWS_DEFAULT_REGION": settings.region,
             "AWS_REGION": settings.region,

@@ -21,6 +21,7 @@ from openledger_emulator.hooks import (
     sagemaker_service,
     secret_refs,
     secure_transport,
+    sqs_batches,
     state_machines,
 )
 
@@ -203,6 +204,17 @@ def test_logs_calls_are_authorised_on_the_arn_of_aws(action, suffix):
     headers = {"x-amz-target": f"Logs_20140328.{action}"}
     arn = iam_actions.extract_resource_arn("logs", "POST", "/", headers, body, {}, "us-east-1", "0" * 12)
     assert arn == group + suffix, logs_arns.HOOK
+
+
+@pytest.mark.parametrize(
+    ("operation", "action"),
+    [("SendMessageBatch", "sqs:SendMessage"), ("DeleteMessageBatch", "sqs:DeleteMessage"), ("SendMessage", "sqs:SendMessage")],
+)
+def test_batches_need_the_permission_of_the_single_call(operation, action):
+    from ministack.core import iam_actions
+
+    headers = {"x-amz-target": f"AmazonSQS.{operation}"}
+    assert iam_actions.extract_iam_action("sqs", "POST", "/", headers, b"{}", {}) == action, sqs_batches.HOOK
 
 
 def test_switching_iam_retires_the_workers_of_the_other_mode(monkeypatch):
