@@ -19,6 +19,7 @@ from .hooks import (
     secure_transport,
     sqs_batches,
     state_machines,
+    stream_records,
 )
 from .sagemaker.service import SageMaker
 from .settings import Settings
@@ -44,11 +45,13 @@ def install(settings: Settings) -> SageMaker:
     secure_transport.install()
     logs_arns.install()
     sqs_batches.install()
+    stream_records.install()
     copy_under_load()
     response_streaming.install()
     secure_transport.install()
     logs_arns.install()
     sqs_batches.install()
+    stream_records.install()
     copy_under_load()
     app = response_streaming.wrap(seam.need("app", "app", "assembly"))
     app = control.wrap(app, settings.control_token, _snapshots.save, lambda: processes(service))

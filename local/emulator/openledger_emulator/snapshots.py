@@ -44,6 +44,15 @@ class Snapshots:
         self._writing = threading.Lock()
 
     def start(self) -> None:
+        """Begin; from now on MiniStack's own save at its stop waits for ours, and ours ends with it."""
+        save_all = need("app", "save_all", _HOOK)
+
+        def last_save(services: dict) -> None:
+            self._stopped.set()
+            with self._writing:
+                save_all(services)
+
+        replace("app", "save_all", last_save, _HOOK)
         threading.Thread(target=self._loop, name="openledger-snapshots", daemon=True).start()
 
     def stop(self) -> None:

@@ -23,6 +23,7 @@ from openledger_emulator.hooks import (
     secure_transport,
     sqs_batches,
     state_machines,
+    stream_records,
 )
 
 SCOPE = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sagemaker/aws4_request"
@@ -265,3 +266,19 @@ def test_a_dictionary_that_grows_while_it_is_copied_is_copied_again(service, mon
 
     monkeypatch.setattr(service, "get_state", grows)
     assert app._build_persistence_save_dict()["sagemaker"]() == {"models": {}}
+
+
+def test_stream_records_survive_a_restart():
+    from ministack import app
+    from ministack.core import persistence
+    from ministack.services import dynamodb
+
+    dynamodb._stream_records["t"] = [{"eventID": "1"}, {"eventID": "2"}]
+    dynamodb._stream_trimmed["t"] = 5
+    app._get_module("dynamodb")
+    saved = json.dumps(app._build_persistence_save_dict()["dynamodb"](), default=persistence._json_default)
+    dynamodb._stream_records.clear()
+    dynamodb._stream_trimmed.clear()
+    dynamodb.load_persisted_state(json.loads(saved, object_hook=persistence._json_object_hook))
+    assert dynamodb.stream_end_position("t") == 7, stream_records.HOOK
+    assert dynamodb.stream_records_since("t", 6, 10) == [{"eventID": "2"}]
