@@ -243,6 +243,10 @@ describe('endpoints', () => {
     expect(answer).toMatchObject({ echo: { question: 1 }, attributes: 'v1;2;3' })
   })
 
+  test('may take their time: a buffered answer has 60 s', async () => {
+    expect(await invoke({ sleep: 6 })).toMatchObject({ echo: { sleep: 6 } })
+  })
+
   test('stream part by part', async () => {
     const command = new InvokeEndpointWithResponseStreamCommand({ EndpointName, Body: '{"stream":4}' })
     const { Body, ContentType } = await runtime.send(command)

@@ -36,7 +36,8 @@ class Runtime:
         self._endpoints = endpoints
         self._models = models
         self._gateway = gateway
-        self._client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=None))
+        # No time limits of its own: a request ends by the limits of SageMaker below.
+        self._client = httpx.AsyncClient(trust_env=False, timeout=None, limits=httpx.Limits(max_connections=None))
 
     async def handle(self, path: str, headers: dict, body: bytes) -> tuple[int, dict, object]:
         name, kind = _addressed(path)

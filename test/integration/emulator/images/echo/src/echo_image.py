@@ -46,6 +46,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         asked = json.loads(body)
+        time.sleep(asked.get("sleep", 0))
         if asked.get("exit"):
             os._exit(1)
         if "status" in asked:
