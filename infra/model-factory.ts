@@ -129,7 +129,10 @@ export class ModelFactory extends Construct {
         read,
       ).allow(
         ['logs:FilterLogEvents'],
-        [`arn:${Aws.PARTITION}:logs:${Aws.REGION}:${Aws.ACCOUNT_ID}:log-group:/aws/sagemaker/TrainingJobs:*`],
+        ['', ':*'].map(
+          (end) =>
+            `arn:${Aws.PARTITION}:logs:${Aws.REGION}:${Aws.ACCOUNT_ID}:log-group:/aws/sagemaker/TrainingJobs${end}`,
+        ),
       ),
       retryTraining: this.#function(
         'RetryTraining',
