@@ -24,7 +24,7 @@ def measure(seed: int, quick: bool, device: str, say: Callable[[str], None]) -> 
         write_base(root / "base", MIDDLE, seed)
         write_adapters(root, MIDDLE, [f"a{i}" for i in range(17)], rank=8, seed=seed)
         with Replica(root, "--max-batch", "16", "--device", device) as replica:
-            out = asyncio.run(_run(replica.url, seed, 15 if quick else 60, say))
+            out = asyncio.run(_run(replica.url, seed, 12 if quick else 60, say))
     say(f"serving: {out}")
     return out
 

@@ -127,7 +127,7 @@ def _stock_round(model: Callable, batch: int, tokens: int, clock: Clock, device:
 def measure(seed: int, quick: bool, device: str, say: Callable[[str], None]) -> dict:
     """Rates per case, and the two ratios of the design at the largest batch measured."""
     ours = Ours(seed, device)
-    tokens, rounds = (24, 3) if quick else (48, 4)
+    tokens, rounds = (16, 3) if quick else (48, 4)
     batches = (8, 16) if quick else (1, 8, 16, 32)
     ranks = (8,) if quick else (8, 16, 64)
     pools = (64,) if quick else (1, 8, 32, 1000)
@@ -146,7 +146,7 @@ def measure(seed: int, quick: bool, device: str, say: Callable[[str], None]) -> 
     for rank in ranks:
         peft = Peft(seed, device, rank, 32)
         for batch in batches:
-            figures = {"mixed batch": peft.mixed(batch, tokens, rounds - 1), "one by one": peft.one_by_one(min(batch, 8), tokens)}
+            figures = {"mixed batch": peft.mixed(batch, tokens, rounds - 1), "one by one": peft.one_by_one(4 if quick else min(batch, 8), tokens)}
             out["peft"][f"batch {batch}, r{rank}"] = {name: round(rate, 1) for name, rate in figures.items()}
             say(f"PEFT, batch {batch}, r{rank}: {out['peft'][f'batch {batch}, r{rank}']}")
     row = out["ours"]["batch 16"]

@@ -10,6 +10,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from pathlib import Path
 
+# server processes of the tests run this source, whatever is installed
+os.environ["PYTHONPATH"] = str(Path(__file__).parents[1] / "src")
+
 import pytest
 import torch
 
