@@ -43,7 +43,7 @@ export class OpenLora extends Construct {
     })
       .allow(['dynamodb:GetItem', 'dynamodb:Query'], [storage.registry.tableArn])
       .allow(
-        ['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:UpdateItem'],
+        ['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'],
         [storage.ledger.tableArn],
       )
       .allow(['s3:PutObject', 's3:GetObject'], [storage.receipts.arnForObjects('transcripts/*')])

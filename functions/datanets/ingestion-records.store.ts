@@ -113,6 +113,7 @@ export class IngestionRecords {
   /** Publishes version n + 1 if n is still the latest: the commit point. False when another version came in between. */
   async publish({ datanetId, contributionId }: Upload, part: Publication): Promise<boolean> {
     const { version, root, totalRows, createdAt, manifestSha256 } = part
+    const { policy } = await this.datanet(datanetId)
     return this.#registry.write([
       this.#registry.change({
         key: keys.datanet(datanetId),
@@ -121,7 +122,8 @@ export class IngestionRecords {
       }),
       this.#registry.put(
         keys.version(datanetId, version),
-        { version, root, rows: totalRows, createdAt, manifestSha256, contributionId },
+        // The policy is frozen here: receipts and epochs read it without opening the manifest.
+        { datanetId, version, root, rows: totalRows, policy, createdAt, manifestSha256, contributionId },
         true,
       ),
       this.#registry.change({

@@ -1,4 +1,5 @@
 import {
+  DeleteCommand,
   type DynamoDBDocumentClient,
   GetCommand,
   PutCommand,
@@ -404,6 +405,11 @@ export class Balances {
       if ((error as Error).name === 'ConditionalCheckFailedException') return false
       throw error
     }
+  }
+
+  /** Gives a claim back: its request ended before anything was reserved or delivered, so the key may be used again. */
+  async unclaim(receiptId: string): Promise<void> {
+    await this.#client.send(new DeleteCommand({ TableName: this.#table, Key: ledgerKeys.attempt(receiptId) }))
   }
 
   async #shards(accountId: string): Promise<Shard[]> {

@@ -13,6 +13,7 @@ export const HOLD_SECONDS = 960
 export interface Ports {
   resolve(model: string): Promise<Served>
   claim(receiptId: string): Promise<boolean>
+  unclaim(receiptId: string): Promise<void>
   /** The finished reply of an earlier request under this receipt id, if there is one. */
   earlier(receiptId: string): Promise<string | undefined>
   reserve(hold: Omit<Hold, 'shard'>): Promise<Hold>
@@ -49,6 +50,16 @@ export const answer = async (ports: Ports, call: Call): Promise<Answer> => {
     ? receiptIdFor(call.caller.accountId, call.idempotencyKey)
     : ports.newReceiptId()
   if (call.idempotencyKey && !(await ports.claim(receiptId))) return repeated(ports, call, receiptId)
+  try {
+    return await fresh(ports, call, receiptId)
+  } catch (error) {
+    // Nothing was delivered: the same key may try again at once.
+    if (call.idempotencyKey) await ports.unclaim(receiptId)
+    throw error
+  }
+}
+
+const fresh = async (ports: Ports, call: Call, receiptId: string): Promise<Answer> => {
   const served = await ports.resolve(call.body.model)
   const { adapter } = served
   const worst = feeOf(worstCase(call.body, adapter.maxTokens), adapter.price, ports.platform.feeBps).fee

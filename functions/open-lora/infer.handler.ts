@@ -33,6 +33,7 @@ const seconds = () => Math.floor(now().getTime() / 1000)
 const ports: Ports = {
   resolve: (model) => models.resolve(model),
   claim: (receiptId) => balances.claim(receiptId, seconds(), HOLD_SECONDS),
+  unclaim: (receiptId) => balances.unclaim(receiptId),
   earlier: (receiptId) => transcripts.response(receiptId),
   reserve: (hold) => balances.reserve({ ...hold, now: seconds(), expires: seconds() + HOLD_SECONDS }),
   release: (hold) => balances.release(hold, hold.amount),

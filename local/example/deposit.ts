@@ -11,6 +11,8 @@ const ESCROW = [
   'function availableOf(address client) view returns (uint256)',
 ]
 
+const ACTIVATED = ['event Activated(uint64 indexed epoch, bytes32 indexed root, uint256 total, uint256 debits)']
+
 export const onChain = async <Result>(
   context: ExampleContext,
   work: (provider: JsonRpcProvider) => Promise<Result>,
@@ -48,4 +50,12 @@ export const openOf = (context: ExampleContext, addresses: readonly string[]): P
   onChain(context, async (provider) => {
     const token = new Contract(context.chain.contracts.token, TOKEN, provider)
     return Promise.all(addresses.map((address) => token.getFunction('balanceOf')(address) as Promise<bigint>))
+  })
+
+/** The transaction that made the epoch's root the current one: from then on everybody could be paid. */
+export const activationOf = (context: ExampleContext, epoch: number): Promise<string | null> =>
+  onChain(context, async (provider) => {
+    const settlement = new Contract(context.chain.contracts.settlement, ACTIVATED, provider)
+    const [log] = await settlement.queryFilter(settlement.filters['Activated']!(epoch), 0)
+    return log?.transactionHash ?? null
   })

@@ -5,7 +5,7 @@ import { importBase } from './base-import.ts'
 import type { ExampleContext, ExampleSeconds } from './context.ts'
 import { checkControls } from './controls.ts'
 import { fillDatanet } from './datanets.ts'
-import { deposit, openOf } from './deposit.ts'
+import { activationOf, deposit, openOf } from './deposit.ts'
 import { People } from './people.ts'
 import { askAll } from './questions.ts'
 import { payTable } from './table.ts'
@@ -123,7 +123,7 @@ export const runExample = async (
     epoch: {
       number: epoch.number,
       root: epoch.root,
-      transactionHash: epoch.transactionHash ?? null,
+      transactionHash: await activationOf(context, epoch.number),
       total: epoch.total,
     },
     payees,

@@ -72,7 +72,8 @@ def parser() -> argparse.ArgumentParser:
 def read_settings(arguments: list[str], environment: dict[str, str]) -> Settings:
     """Exits with 2 and a message for wrong usage."""
     options = parser()
-    args = options.parse_args(arguments)
+    # SageMaker starts hosting containers with the word `serve`.
+    args = options.parse_args([word for word in arguments if word != "serve"])
     hosting = args.base is None
     mode = environment.get("OPEN_LORA_MODE")
     if mode == "hosting" and not hosting:
