@@ -28,7 +28,7 @@ export const postBalances = (previous: Uint8Array, inputs: EpochInputs, { lines,
   ].sort((a, b) => a.kind - b.kind || byText(a.address, b.address))
 
   const index = new LeafIndex(previous)
-  const located = changes.map((leaf) => ({ ...leaf, position: index.find(packLeaf(leaf).subarray(0, 21)) }))
+  const located = changes.map((leaf) => ({ ...leaf, position: index.find(packLeaf(bounded(leaf)).subarray(0, 21)) }))
   const added = located.filter(({ position }) => position < 0)
   const before = previous.length / LEAF_BYTES
   if (before + added.length > 2 ** inputs.treeDepth)
