@@ -24,7 +24,9 @@ export interface ProvenanceIndex {
 }
 
 /** Opens the bytes of an index file, or throws INDEX_FOREIGN, INDEX_NEWER, INDEX_TRUNCATED or INDEX_CORRUPT. */
-export function openIndex(bytes: Uint8Array): ProvenanceIndex {
+export function openIndex(file: Uint8Array): ProvenanceIndex {
+  // A Buffer's slice is a view of its pool; a plain Uint8Array's is a copy, which the word arrays below need.
+  const bytes = new Uint8Array(file.buffer, file.byteOffset, file.byteLength)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const magic = bytes.subarray(0, MAGIC.length)
   if (magic.some((byte, i) => byte !== MAGIC[i])) throw new ProvenanceError('INDEX_FOREIGN', 'not a provenance index')

@@ -1,0 +1,179 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import OpenAI from 'openai'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ApiClient } from '../../local/example/api-client.ts'
+import type { ExampleContext } from '../../local/example/context.ts'
+import { openOf } from '../../local/example/deposit.ts'
+import { Journal } from '../../local/example/journal.ts'
+import { runExample } from '../../local/example/run.ts'
+import { venvPython } from '../../local/paths.ts'
+import { type Platform, startPlatform } from '../../local/platform.ts'
+import { createProgress } from '../../local/setup/progress.ts'
+
+/** The whole product, deployed by the real CDK CLI with IAM enforced, through its public API only. */
+const dir = mkdtempSync(join(tmpdir(), 'openledger-e2e-'))
+const MINUTES = 60_000
+let platform: Platform
+let context: ExampleContext
+// biome-ignore lint/suspicious/noExplicitAny: run.json is the contract under test
+let run: any
+
+const contextOf = (): ExampleContext => ({
+  dir,
+  api: platform.api,
+  aws: {
+    endpoint: platform.emulator.endpoint,
+    region: platform.emulator.region,
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  },
+  userPoolId: platform.deployed.outputs['UserPoolId']!,
+  userPoolClientId: platform.deployed.outputs['UserPoolClientId']!,
+  operatorsGroup: 'operators',
+  chain: {
+    rpcUrl: platform.chain.rpcUrl,
+    chainId: platform.chain.chainId,
+    contracts: platform.deployed.contracts,
+    deployerKey: platform.chain.deployerKey,
+  },
+  journal: new Journal(join(dir, 'example.json')),
+  log: (line) => process.stderr.write(`${line}\n`),
+})
+
+beforeAll(async () => {
+  platform = await startPlatform(dir, createProgress())
+  context = contextOf()
+  await runExample(context, { setup: 0, deploy: 0 })
+  run = JSON.parse(readFileSync(join(dir, 'run.json'), 'utf8'))
+}, 12 * MINUTES)
+
+afterAll(async () => {
+  await platform?.stop()
+  rmSync(dir, { recursive: true, force: true })
+}, MINUTES)
+
+const client = (key = run.keys.client) => new OpenAI({ apiKey: key, baseURL: run.api.openaiBaseUrl, maxRetries: 0 })
+const refusal = async (ask: Promise<unknown>): Promise<{ status: number; code: string }> => {
+  const error = (await ask.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )) as { status: number; code: string } | undefined
+  if (!error) throw new Error('it was answered')
+  return { status: error.status, code: error.code }
+}
+
+test('run.json is private, and every payee received on chain what the ledger accrued', () => {
+  expect(statSync(join(dir, 'run.json')).mode & 0o777).toBe(0o600)
+  expect(run.inferences.length).toBeGreaterThanOrEqual(12)
+  for (const payee of run.payees) expect(payee.paid).toBe(payee.accrued)
+  expect(run.payees.filter((payee: { paid: string }) => BigInt(payee.paid) > 0n).length).toBeGreaterThanOrEqual(6)
+  expect(run.epoch.transactionHash).toMatch(/^0x[0-9a-f]{64}$/)
+})
+
+test('shares and residual of every receipt sum to the contributor pool, exactly', async () => {
+  const api = new ApiClient(run.api.baseUrl, run.keys.client)
+  for (const { receiptId, shares, unattributed } of run.inferences) {
+    const { billing, attribution } = await api.get(`/receipts/${receiptId}`)
+    const { owner, stakers, provenance, influence, residual } = attribution.pools
+    const sum = (amounts: string[]) => amounts.reduce((total, amount) => total + BigInt(amount), 0n)
+    expect(sum([owner, stakers, provenance, influence, residual])).toBe(BigInt(billing.net))
+    expect(sum([...shares.map(({ amount }: { amount: string }) => amount), unattributed])).toBe(
+      sum([provenance, influence, residual]),
+    )
+    expect(BigInt(billing.net) + BigInt(billing.platformFee)).toBe(BigInt(billing.fee))
+  }
+})
+
+test('the official Python client streams through the same door', async () => {
+  const script = [
+    'import sys, openai',
+    'c = openai.OpenAI(api_key=sys.argv[1], base_url=sys.argv[2], max_retries=0)',
+    'parts = [x.choices[0].delta.content or "" for x in c.chat.completions.create(model=sys.argv[3], messages=[{"role":"user","content":"Quote a sentence"}], max_tokens=12, temperature=0, stream=True) if x.choices]',
+    'whole = c.chat.completions.create(model=sys.argv[3], messages=[{"role":"user","content":"Quote a sentence"}], max_tokens=12, temperature=0)',
+    'assert "".join(parts) == whole.choices[0].message.content, (parts, whole)',
+    'print(len(parts), whole.usage.completion_tokens)',
+  ].join('\n')
+  const { stdout } = await promisify(execFile)(
+    venvPython,
+    ['-c', script, run.keys.client, run.api.openaiBaseUrl, run.adapters[0].name],
+    { timeout: MINUTES },
+  )
+  expect(Number(stdout.split(' ')[0])).toBeGreaterThan(3)
+})
+
+test('refusals are typed, and readable by the openai client', async () => {
+  const model = run.adapters[0].name
+  expect(await refusal(client('ol_nobody').completions.create({ model, prompt: 'x' }))).toMatchObject({ status: 401 })
+  expect(await refusal(client().completions.create({ model: 'example/none', prompt: 'x' }))).toEqual({
+    status: 404,
+    code: 'model-not-found',
+  })
+  expect(await refusal(client().completions.create({ model, prompt: 'x', max_tokens: -1 }))).toEqual({
+    status: 400,
+    code: 'invalid-request',
+  })
+  expect(await refusal(client().completions.create({ model, prompt: 'x', max_tokens: 10 ** 9 }))).toEqual({
+    status: 400,
+    code: 'invalid-request',
+  })
+})
+
+test('an account without balance is refused with 402, and its hold leaves nothing behind', async () => {
+  const [name] = Object.keys(run.people.contributors)
+  const poor = new ApiClient(run.api.baseUrl, run.people.contributors[name!].token)
+  const { secret } = await poor.post('/accounts/me/keys', { name: 'empty' })
+  expect(await refusal(client(secret).completions.create({ model: run.adapters[0].name, prompt: 'x' }))).toEqual({
+    status: 402,
+    code: 'insufficient-balance',
+  })
+  expect(await poor.get('/accounts/me')).toMatchObject({ balance: '0', held: '0' })
+})
+
+test('the same Idempotency-Key is billed once and answered the same', async () => {
+  const api = new ApiClient(run.api.baseUrl, run.keys.client)
+  const ask = () =>
+    client().completions.create(
+      { model: run.adapters[0].name, prompt: 'This License', max_tokens: 8, temperature: 0 },
+      { headers: { 'Idempotency-Key': 'e2e-once' } },
+    )
+  const first = await ask()
+  const { balance } = await api.get('/accounts/me')
+  expect(await ask()).toEqual(first)
+  expect((await api.get('/accounts/me')).balance).toBe(balance)
+})
+
+test('other people’s resources do not exist, and operators’ routes are closed', async () => {
+  const [name] = Object.keys(run.people.contributors)
+  const stranger = new ApiClient(run.api.baseUrl, run.people.curator)
+  await expect(stranger.get(`/receipts/${run.inferences[0].receiptId}`)).rejects.toMatchObject({ status: 404 })
+  await expect(stranger.post('/epochs:close')).rejects.toMatchObject({ status: 403 })
+  await expect(
+    new ApiClient(run.api.baseUrl, run.people.contributors[name!].token).call('PUT', '/base-models/stolen', {
+      files: [],
+    }),
+  ).rejects.toMatchObject({ status: 403 })
+  await expect(new ApiClient(run.api.baseUrl, 'nonsense').get('/accounts/me')).rejects.toMatchObject({ status: 401 })
+})
+
+test('a payee proves the claimable amount against the root on chain', async () => {
+  const payee = run.payees.find(({ accrued }: { accrued: string }) => BigInt(accrued) > 0n)
+  const view = await (await fetch(`${run.api.baseUrl}/payees/${payee.address}`)).json()
+  expect(view).toMatchObject({ accrued: payee.accrued, proof: { root: run.epoch.root, amount: payee.accrued } })
+})
+
+test(
+  'stopped and started again, the example pays nobody twice',
+  async () => {
+    const addresses = run.payees.map(({ address }: { address: string }) => address)
+    const before = await openOf(context, addresses)
+    await platform.stop()
+    platform = await startPlatform(dir, createProgress())
+    context = contextOf()
+    await runExample(context, { setup: 0, deploy: 0 })
+    expect(await openOf(context, addresses)).toEqual(before)
+  },
+  5 * MINUTES,
+)
