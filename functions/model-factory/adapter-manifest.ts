@@ -27,20 +27,38 @@ export type AdapterManifest = z.output<typeof AdapterManifest>
 /** Weight of the influence pool where the training measured none: a quarter, units of 2^-20. */
 const UNMEASURED_CONFIDENCE = 1 << 18
 
-/** Refuses a manifest that another job or another base made. */
+/** Files that an adapter may consist of: nothing that runs code when it is loaded. */
+const PUBLISHED = /^(influence\/)?[A-Za-z0-9._-]+\.(safetensors|json|jsonl|jinja|txt|model)$/
+
+/** Refuses a manifest that another job, another base or another Datanet version made, or that lists what may hold code. */
 export const checkManifest = (bytes: Uint8Array, training: Training): AdapterManifest => {
-  const parsed = AdapterManifest.safeParse(JSON.parse(Buffer.from(bytes).toString('utf8')))
-  if (!parsed.success)
-    throw new OpenLedgerError(
-      'conflict',
-      `manifest.json: ${parsed.error.issues[0]!.path.join('.')}: ${parsed.error.issues[0]!.message}`,
-    )
-  const manifest = parsed.data
+  const manifest = parseManifest(bytes)
+  const { recipe } = training
   if (manifest.trainingId !== training.id)
     throw new OpenLedgerError('conflict', `manifest.json is of ${manifest.trainingId}`)
-  if (manifest.base.id !== training.recipe.baseId)
+  if (manifest.base.id !== recipe.baseId)
     throw new OpenLedgerError('conflict', `manifest.json is on ${manifest.base.id}`)
+  const trainedOn = manifest.datanets.map(({ id, version }) => `${id}@${version}`)
+  const asked = recipe.datanets.map(({ id, version }) => `${id}@${version}`)
+  if (trainedOn.sort().join() !== asked.sort().join())
+    throw new OpenLedgerError('conflict', `manifest.json is on the Datanets ${trainedOn.join(', ')}`)
+  const names = manifest.files.map(({ name }) => name)
+  const odd = names.find((name, i) => !PUBLISHED.test(name) || names.indexOf(name) !== i || name === 'manifest.json')
+  if (odd) throw new OpenLedgerError('conflict', `manifest.json lists ${odd}, which no adapter holds once`)
   return manifest
+}
+
+const parseManifest = (bytes: Uint8Array): AdapterManifest => {
+  let content: unknown
+  try {
+    content = JSON.parse(Buffer.from(bytes).toString('utf8'))
+  } catch (error) {
+    throw new OpenLedgerError('conflict', 'manifest.json is not JSON', { cause: error })
+  }
+  const parsed = AdapterManifest.safeParse(content)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]!
+  throw new OpenLedgerError('conflict', `manifest.json: ${issue.path.join('.')}: ${issue.message}`)
 }
 
 export const adapterRecord = (

@@ -17,7 +17,9 @@ export const jobMetricLines = async (jobName: string): Promise<string[]> => {
           ...(nextToken ? { nextToken } : {}),
         }),
       )
-      lines.push(...(page.events ?? []).map((event) => event.message ?? ''))
+      // The embedded AWS does not know the prefix: a metric of another job must not slip in.
+      const own = (page.events ?? []).filter((event) => event.logStreamName?.startsWith(`${jobName}/`))
+      lines.push(...own.map((event) => event.message ?? ''))
       nextToken = page.nextToken
     } while (nextToken && lines.length < 10_000)
   } catch (error) {

@@ -41,3 +41,20 @@ export const requireWithinBudget = (recipe: Recipe, quote: Quote): void => {
       { param: 'limits.maxCost' },
     )
 }
+
+/** The recipe with its cost limit as a time limit too: a job that turns out slower than quoted stops at what it may cost. */
+export const withinCost = (recipe: Recipe, pricePerSecond: bigint): Recipe => {
+  const { maxCost, maxSeconds } = recipe.limits
+  if (maxCost === undefined || pricePerSecond === 0n) return recipe
+  const affordable = BigInt(maxCost) / pricePerSecond
+  if (affordable >= BigInt(maxSeconds)) return recipe
+  if (affordable < 60n)
+    throw new OpenLedgerError(
+      'budget-exceeded',
+      `limits.maxCost pays for ${affordable} seconds, a job takes 60 or more`,
+      {
+        param: 'limits.maxCost',
+      },
+    )
+  return { ...recipe, limits: { ...recipe.limits, maxSeconds: Number(affordable) } }
+}

@@ -7,7 +7,7 @@ import { environment } from '#runtime/environment'
 import type { Training } from '#schema/models'
 import { ModelBook } from './model-book.store.ts'
 import { planTraining } from './plan-training.ts'
-import { requireWithinBudget } from './quote.ts'
+import { requireWithinBudget, withinCost } from './quote.ts'
 import { startFlow } from './training-flow.client.ts'
 
 const env = environment('REGISTRY_TABLE', 'DATA_BUCKET', 'TRAINING_PRICE_PER_SECOND', 'TRAINING_STATE_MACHINE_ARN')
@@ -31,7 +31,7 @@ export const handler = apiDoor('startTraining', async ({ caller, body, idempoten
   const training: Training = {
     id,
     owner: caller.accountId,
-    recipe: body,
+    recipe: withinCost(body, BigInt(env.TRAINING_PRICE_PER_SECOND)),
     state: 'queued',
     attempt: 1,
     quote: quote.cost.toString(),

@@ -1,4 +1,4 @@
-"""Fit the influence store of the new adapter, by the package `influence` of the neighbouring image."""
+"""Fit the influence store of the new adapter and measure it, by the package `influence` of the neighbouring image."""
 
 from pathlib import Path
 
@@ -9,24 +9,34 @@ from fine_tune.job import Job
 from fine_tune.refusal import Refusal
 
 
-def fit(base: Path, adapters: list[Path], examples: list[Example], job: Job, model: Path) -> dict | None:
-    """Writes `model/influence/`; returns its summary, or None where the job wants none.
+# A job that trains fewer tokens than this is over in a minute or two: its scorecard is the quick one.
+QUICK_BELOW_TOKENS = 500_000
+
+
+def fit(base: Path, adapters: list[Path], examples: list[Example], job: Job, model: Path, shown: int) -> tuple[dict | None, dict | None]:
+    """Writes `model/influence/`; returns (summary of the store, scorecard), or (None, None) where the job wants none.
+
+    `shown` = tokens that the training went through, repeats included: the size of the job.
 
     Rows go over as the very tokens and labels that were trained on, so that gradients are of what was learned.
     """
     if not job.influence.get("enabled"):
-        return None
+        return None, None
     try:
         from influence.errors import InfluenceError
         from influence.fit import fit_store
+        from influence.scorecard import QUICK, ScorecardSettings, scorecard_of
         from influence.settings import Settings
     except ImportError as error:
         raise Refusal("no-influence", f"this image lacks the package influence ({error})") from None
     rows = [{"id": e.row.id, "cluster": e.row.cluster, "contributor": e.row.contributor, "input_ids": e.input_ids,
              "labels": e.labels} for e in examples]
     try:
-        return fit_store(base, adapters, rows, model / "influence", adapter_dir=model,
-                         settings=Settings(components=int(job.influence["directions"])),
-                         device="cuda" if torch.cuda.is_available() else "cpu")
+        store = fit_store(base, adapters, rows, model / "influence", adapter_dir=model,
+                          settings=Settings(components=int(job.influence["directions"])),
+                          device="cuda" if torch.cuda.is_available() else "cpu")
+        card = scorecard_of(base, model, model / "influence", rows,
+                            settings=QUICK if shown < QUICK_BELOW_TOKENS else ScorecardSettings())
+        return store, card
     except InfluenceError as error:
         raise Refusal("influence-failed", str(error)) from error

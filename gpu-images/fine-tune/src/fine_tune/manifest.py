@@ -48,7 +48,7 @@ def per_datanet(job: Job, trained: list[Example], held_out: list[Row]) -> list[d
 
 
 def write_manifest(model: Path, job: Job, base: dict, trained: list[Example], held_out: list[Row], result: dict,
-                   influence: dict | None) -> str:
+                   influence: dict | None, scorecard: dict | None) -> str:
     """Write row-ids.txt and manifest.json into `model`; returns the adapter's id.
 
     `base` = {"digest","tokenizerDigest","templateDigest","positions","unigramDigest"}; `result` = numbers for `metrics`.
@@ -69,7 +69,7 @@ def write_manifest(model: Path, job: Job, base: dict, trained: list[Example], he
             "storeDigest": influence["storeDigest"], "rows": influence["rows"], "scored": influence["scored"],
             "checkpoints": influence["checkpoints"] if isinstance(influence["checkpoints"], int) else len(influence["checkpoints"]),
             "bytesPerRow": plain(influence["bytesPerRow"])},
-        "scorecard": None,
+        "scorecard": scorecard,
         "files": [{"name": name, "sha256": sha256, "bytes": (model / name).stat().st_size} for name, sha256 in sorted(files.items())],
     })
     (model / NAME).write_bytes(content)
