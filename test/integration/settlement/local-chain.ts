@@ -53,10 +53,24 @@ export class LocalChain {
   }
 
   /** Starts anvil (a block a transaction; `finalized` 2 x slots blocks behind) and deploys. `window` in seconds. */
-  static async start(window: number, parameters: Partial<Parameters> = {}, slots = 1): Promise<LocalChain> {
+  static async start(
+    window: number,
+    parameters: Partial<Parameters> = {},
+    slots = 1,
+    flags: string[] = [],
+  ): Promise<LocalChain> {
     const port = await freePort()
     const binary = fileURLToPath(new URL('../../../node_modules/.bin/anvil', import.meta.url))
-    const args = ['--port', String(port), '--silent', '--hardfork', 'prague', '--slots-in-an-epoch', String(slots)]
+    const args = [
+      '--port',
+      String(port),
+      '--silent',
+      '--hardfork',
+      'prague',
+      '--slots-in-an-epoch',
+      String(slots),
+      ...flags,
+    ]
     const anvil = spawn(binary, args, { stdio: 'ignore' })
     const chain = new LocalChain(port, anvil)
     for (let i = 0; ; i++) {
