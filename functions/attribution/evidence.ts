@@ -81,7 +81,7 @@ export const attribute = (
         rows.has(row) ? [{ ...creditOf(rows.get(row)!), score: BigInt(score) }] : [],
       ),
     },
-    excluded: new Set(billing.linkedToPayer),
+    excluded: new Set([billing.payer, ...billing.linkedToPayer]),
     inManifest: ({ cluster }) => rows.has(cluster),
   })
   const amounts = Object.fromEntries(
