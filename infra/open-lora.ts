@@ -43,7 +43,14 @@ export class OpenLora extends Construct {
     })
       .allow(['dynamodb:GetItem', 'dynamodb:Query'], [storage.registry.tableArn])
       .allow(
-        ['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'],
+        [
+          'dynamodb:GetItem',
+          'dynamodb:Query',
+          'dynamodb:PutItem',
+          'dynamodb:UpdateItem',
+          'dynamodb:DeleteItem',
+          'dynamodb:ConditionCheckItem',
+        ],
         [storage.ledger.tableArn],
       )
       .allow(['s3:PutObject', 's3:GetObject'], [storage.receipts.arnForObjects('transcripts/*')])

@@ -2,7 +2,6 @@ import {
   DeleteCommand,
   type DynamoDBDocumentClient,
   GetCommand,
-  PutCommand,
   QueryCommand,
   TransactWriteCommand,
   type TransactWriteCommandInput,
@@ -12,7 +11,7 @@ import { OpenLedgerError } from '#schema/errors'
 import type { Billing } from '#schema/receipt'
 import { BALANCE_SHARDS, ledgerKeys, pending, shardOf } from './keys.ts'
 import { ledgerClient } from './ledger-table.store.ts'
-import { cancellationReasons, throughContention } from './transactions.ts'
+import { cancellationReasons, jitter, throughContention } from './transactions.ts'
 
 /** Money set aside for one request: worst case, in one shard of the balance, until it is settled, released or swept. */
 export interface Hold {
@@ -29,6 +28,9 @@ interface Shard {
   holds: Record<string, { amount: bigint; expires: bigint }>
 }
 const MAX_OPEN_HOLDS = 500n
+/** Settles of one shard queue for its next sequence: one wins a round, so the last of many needs many rounds. */
+const SETTLE_ATTEMPTS = 100
+const POOL_ROUNDS = 8
 const FAILED = 'ConditionalCheckFailed'
 
 /**
@@ -100,18 +102,21 @@ export class Balances {
   async reserve(request: Omit<Hold, 'shard'> & { expires: number; now: number }): Promise<Hold> {
     const first = shardOf(request.receiptId, BALANCE_SHARDS)
     if (request.key?.budget !== undefined || request.key?.ratePerMinute !== undefined) await this.#withinLimits(request)
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < POOL_ROUNDS; round++) {
       for (let i = 0; i < BALANCE_SHARDS; i++) {
         const shard = (first + i) % BALANCE_SHARDS
         if (await this.#reserveIn(shard, request)) return { ...request, shard }
       }
-      if (!(await this.#pool(request.accountId, first, request.amount))) break
+      if (await this.#pool(request.accountId, first, request.amount)) continue
+      await this.#returnBudget(request, request.amount)
+      throw new OpenLedgerError(
+        'insufficient-balance',
+        `The balance does not cover ${request.amount} (units of 1e-18 OPEN): deposit to the escrow or lower max_tokens.`,
+      )
     }
+    // The money is there, but others took it out of the pooled shard each time, or every shard is full of holds.
     await this.#returnBudget(request, request.amount)
-    throw new OpenLedgerError(
-      'insufficient-balance',
-      `The balance does not cover ${request.amount} (units of 1e-18 OPEN): deposit to the escrow or lower max_tokens.`,
-    )
+    throw new OpenLedgerError('overloaded', 'The account is very busy; try again.', { retryAfter: 1 })
   }
 
   async #reserveIn(shard: number, request: Omit<Hold, 'shard'> & { expires: number }): Promise<boolean> {
@@ -189,7 +194,8 @@ export class Balances {
    * Throws `gone` when the hold was swept.
    */
   async settle(hold: Hold, bill: (position: { shard: number; sequence: number }) => Billing): Promise<Billing> {
-    for (let attempt = 0; attempt < 20; attempt++) {
+    for (let attempt = 0; attempt < SETTLE_ATTEMPTS; attempt++) {
+      if (attempt > 0) await jitter(attempt)
       const shard = await this.#shard(hold.accountId, hold.shard)
       const held = shard?.holds[hold.receiptId]
       const billing = bill({ shard: hold.shard, sequence: Number((shard?.sequence ?? 0n) + 1n) })
@@ -388,21 +394,36 @@ export class Balances {
 
   /**
    * Claims a receipt id for an Idempotency-Key for 24 hours; false when another request holds it. A claim older than
-   * `staleAfter` seconds without a receipt belongs to a request that died, and is taken over.
+   * `staleAfter` seconds without a receipt belongs to a request that died, and is taken over; one with a receipt never is.
    */
   async claim(receiptId: string, now: number, staleAfter: number): Promise<boolean> {
     try {
-      await this.#client.send(
-        new PutCommand({
-          TableName: this.#table,
-          Item: { ...ledgerKeys.attempt(receiptId), claimedAt: BigInt(now), ttl: BigInt(now + 86_400) },
-          ConditionExpression: 'attribute_not_exists(PK) OR claimedAt < :stale',
-          ExpressionAttributeValues: { ':stale': BigInt(now - staleAfter) },
-        }),
+      await throughContention(() =>
+        this.#client.send(
+          new TransactWriteCommand({
+            TransactItems: [
+              {
+                Put: {
+                  TableName: this.#table,
+                  Item: { ...ledgerKeys.attempt(receiptId), claimedAt: BigInt(now), ttl: BigInt(now + 86_400) },
+                  ConditionExpression: 'attribute_not_exists(PK) OR claimedAt < :stale',
+                  ExpressionAttributeValues: { ':stale': BigInt(now - staleAfter) },
+                },
+              },
+              {
+                ConditionCheck: {
+                  TableName: this.#table,
+                  Key: ledgerKeys.receipt(receiptId),
+                  ConditionExpression: 'attribute_not_exists(PK)',
+                },
+              },
+            ],
+          }),
+        ),
       )
       return true
     } catch (error) {
-      if ((error as Error).name === 'ConditionalCheckFailedException') return false
+      if (cancellationReasons(error)?.includes(FAILED)) return false
       throw error
     }
   }

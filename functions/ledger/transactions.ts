@@ -41,3 +41,6 @@ export const throughContention = async <Reply>(write: () => Promise<Reply>, wait
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Full jitter before another look at an item that many are writing: up to 25 ms more each time, 400 ms at most. */
+export const jitter = (attempt: number): Promise<void> => sleep(Math.random() * Math.min(400, 25 * attempt))
