@@ -26,17 +26,22 @@ export interface Artefact {
   deployedBytecode: { object: string; immutableReferences?: Record<string, { start: number; length: number }[]> }
 }
 
-const artefactFile = (name: ContractName) => join(CONTRACTS, 'out', `${name}.sol`, `${name}.json`)
+const artefactFile = (file: string, name: string) => join(CONTRACTS, 'out', file, `${name}.json`)
 
-/** Reads one compiled contract. @throws Error when forge has not built it */
-export function artefact(name: ContractName): Artefact {
-  return JSON.parse(readFileSync(artefactFile(name), 'utf8'))
+/** Reads one compiled contract by its file. @throws Error when forge has not built it */
+export function artefactOf(file: string, name: string): Artefact {
+  return JSON.parse(readFileSync(artefactFile(file, name), 'utf8'))
 }
 
-/** Runs `forge build` on src (incremental; about 5 s cold). @throws Error with forge's output when it fails */
-export function build(): void {
+/** Reads one contract of ours. @throws Error when forge has not built it */
+export function artefact(name: ContractName): Artefact {
+  return artefactOf(`${name}.sol`, name)
+}
+
+/** Runs `forge build` on src (incremental; about 5 s cold), on request on the tests too. @throws Error with forge's output */
+export function build({ tests = false } = {}): void {
   // forge resolves the compiler's path against its working folder, not against --root.
-  const args = ['build', '--root', '.', '--skip', 'test', '--skip', 'script']
+  const args = ['build', '--root', '.', ...(tests ? [] : ['--skip', 'test']), '--skip', 'script']
   const env = {
     ...process.env,
     PATH: `${BINARIES}${delimiter}${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
@@ -47,7 +52,7 @@ export function build(): void {
 }
 
 export function buildIfMissing(): void {
-  if (!NAMES.every((name) => existsSync(artefactFile(name)))) build()
+  if (!NAMES.every((name) => existsSync(artefactFile(`${name}.sol`, name)))) build()
 }
 
 /** Writes the interfaces that other rooms may read. */

@@ -1,0 +1,85 @@
+import { cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { benchGas } from './settlement/gas.ts'
+import { benchOpenZeppelin, benchOurs } from './settlement/tree.ts'
+
+const HELP = `usage: npm run bench:settlement [-- --quick --seed N]
+
+The Merkle tree of an epoch beside @openzeppelin/merkle-tree, and the gas of epochs, claims and pushes on anvil beside
+claims in the shapes of Morpho's and Merkl's distributors, all in this run. --quick takes a tenth of the leaves.
+`
+const LARGE = 1_000_000
+
+const usage = (message: string): never => {
+  process.stderr.write(`${message}\n${HELP}`)
+  process.exit(2)
+}
+const options = () => {
+  try {
+    return parseArgs({
+      options: {
+        quick: { type: 'boolean', default: false },
+        seed: { type: 'string', default: '7' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    }).values
+  } catch (error) {
+    return usage((error as Error).message)
+  }
+}
+const values = options()
+if (values.help) {
+  process.stdout.write(HELP)
+  process.exit(0)
+}
+if (!/^\d+$/.test(values.seed)) usage(`--seed: a whole number, not ${values.seed}`)
+const seed = Number(values.seed)
+const count = values.quick ? LARGE / 10 : LARGE
+const peerCount = values.quick ? 2_000 : 20_000
+
+process.stderr.write(`tree of ${count} leaves\n`)
+const tree = await benchOurs(count, seed)
+process.stderr.write(`@openzeppelin/merkle-tree with ${peerCount} leaves\n`)
+const openZeppelin = benchOpenZeppelin(peerCount, seed)
+process.stderr.write('gas on anvil\n')
+const started = performance.now()
+const gas = await benchGas()
+const settlementSeconds = (performance.now() - started) / 1000
+
+const large = (value: number) =>
+  values.quick ? { value: null, why: `--quick measures ${count} leaves, not ${LARGE}` } : { value }
+const reached = (figure: string, measured: { value: number | null; why?: string }, goal: number, unit: string) => ({
+  figure,
+  ...measured,
+  goal,
+  unit,
+  met: measured.value === null ? null : measured.value <= goal,
+})
+const { ours } = gas
+const extrapolated = (openZeppelin.build * (LARGE * Math.log2(LARGE))) / (peerCount * Math.log2(peerCount))
+const result = {
+  name: 'settlement',
+  seed,
+  quick: values.quick,
+  machine: { cpu: cpus()[0]?.model ?? '', cores: cpus().length, gpu: null },
+  ours: { tree, gas: ours, settlementSeconds },
+  peers: {
+    '@openzeppelin/merkle-tree 1.0.8': {
+      ...openZeppelin,
+      extrapolatedTo1MSeconds: extrapolated,
+      note: 'sorted tree, extrapolated as n log n',
+    },
+    ...gas.peers,
+  },
+  reach: [
+    reached('epoch update', { value: ours.epochUpdate }, 190_000, 'gas'),
+    reached('pushed payee, repeat, every leaf due', { value: ours.pushDense.gas }, 20_000, 'gas'),
+    reached('pushed payee, calldata, every leaf due', { value: ours.pushDense.bytes }, 36, 'bytes'),
+    reached('first claim', { value: ours.claimFirst }, 107_000, 'gas'),
+    reached('repeat claim', { value: ours.claimRepeat }, 73_000, 'gas'),
+    { ...reached('tree of 1 M leaves', large(tree.build), 1, 's'), peer: extrapolated },
+    reached('tree of 1 M leaves, memory of the process', large(tree.peakMb), 250, 'MB'),
+    reached('10,000 of 1 M payees changed', large(tree.update10000 * 1000), 60, 'ms'),
+  ],
+}
+process.stdout.write(`${JSON.stringify(result)}\n`)
