@@ -33,6 +33,12 @@ export const checkBaseFiles = (files: BaseModel['files']): void => {
       `files: ${missing.join(', ')} missing (a Hugging Face folder is needed)`,
       { param: 'files' },
     )
+  if (!names.has('unigram.bin'))
+    throw new OpenLedgerError(
+      'invalid-request',
+      'files: unigram.bin missing; make it with `python -m fine_tune.base_model unigram DIR`',
+      { param: 'files' },
+    )
   if (![...names].some((name) => name.endsWith('.safetensors')))
     throw new OpenLedgerError('invalid-request', 'files: no *.safetensors weights', { param: 'files' })
   const pickles = [...names].filter((name) => /\.(bin|pt|pth|pkl)$/.test(name) && name !== 'unigram.bin')

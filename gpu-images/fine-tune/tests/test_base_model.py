@@ -93,6 +93,18 @@ def test_unigram_information_is_add_one_smoothed():
     assert odd[2] == math.floor(-math.log2(2 / 4) * 65536 + 0.5) and odd[0] == 2 << 16
 
 
+def test_any_base_gets_its_unigram_table(base, tmp_path, capsys):
+    import shutil
+
+    folder = shutil.copytree(base, tmp_path / "base")
+    (folder / "unigram.bin").unlink()
+    (tmp_path / "texts.jsonl").write_text('{"text": "the owner of the licence"}\n\n{"text": "the owner"}\n')
+    assert main(["unigram", str(folder), "--texts", str(tmp_path / "texts.jsonl")]) == 0
+    vocabulary = json.loads(capsys.readouterr().out)["vocabulary"]
+    bits = struct.unpack(f"<{vocabulary}I", (folder / "unigram.bin").read_bytes())
+    assert sum(2 ** (-b / 65536) for b in bits) == pytest.approx(1, abs=1e-3) and len(set(bits)) > 1
+
+
 def test_docstrings_and_comments_lose_code_and_tags():
     source = '"""Adds two numbers and returns the sum of both of them.\n\n>>> add(1, 2)\n3\n"""\n'
     assert prose.from_python(source) == ["Adds two numbers and returns the sum of both of them."]

@@ -80,13 +80,13 @@ def test_sigterm_saves_and_the_next_start_ends_at_the_same_adapter(make_job, run
         if line.startswith("METRIC step=40 "):
             process.send_signal(signal.SIGTERM)
             break
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
     assert process.returncode == 143
     assert list((broken / "checkpoints").glob("checkpoint-*")) and not (broken / "model/manifest.json").exists()
     assert not (broken / "output/failure").exists()
 
     process = start(broken)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=180)
     assert process.returncode == 0
     first = next(line for line in out.split("\n") if line.startswith("METRIC step="))
     assert int(first.split("step=")[1].split()[0]) > 40

@@ -24,6 +24,7 @@ describe('base models', () => {
   it('are refused by the name of what is missing', () => {
     expect(() => checkBaseFiles(committed)).not.toThrow()
     expect(() => checkBaseFiles(without('tokenizer.json'))).toThrow('tokenizer.json missing')
+    expect(() => checkBaseFiles(without('unigram.bin'))).toThrow('unigram.bin missing')
     expect(() => checkBaseFiles(without('model.safetensors'))).toThrow('no *.safetensors weights')
     expect(() => checkBaseFiles([...committed, committed[0]!])).toThrow('a name stands twice')
   })

@@ -1,4 +1,4 @@
-"""`python -m fine_tune.base_model build|corpus|digest`: the small base model of the local platform."""
+"""`python -m fine_tune.base_model build|corpus|unigram|digest`: the small base model of the local platform."""
 
 import argparse
 import json
@@ -76,6 +76,26 @@ def corpus(args: argparse.Namespace) -> dict[str, object]:
     return {"documents": len(found.documents), "bytes": found.bytes, "digest": found.digest}
 
 
+def unigram(args: argparse.Namespace) -> dict[str, object]:
+    """Write unigram.bin into the folder of any Hugging Face base: every base needs one before it can be attributed."""
+    from transformers import AutoTokenizer
+
+    from fine_tune.base.corpus import collect
+    from fine_tune.base.unigram import unigram_table
+
+    tokenizer = AutoTokenizer.from_pretrained(args.dir, local_files_only=True, trust_remote_code=False)
+    if args.texts:
+        lines = args.texts.read_bytes().split(b"\n")
+        texts = [json.loads(line)["text"] for line in lines if line.strip()]
+    else:
+        texts = [text for _, _, text in collect(args.root).documents]
+    if not texts:
+        sys.exit("no reference texts: give --texts FILE.jsonl, or --root with installed packages")
+    tokens = [token for ids in tokenizer(texts, add_special_tokens=False)["input_ids"] for token in ids]
+    (args.dir / "unigram.bin").write_bytes(unigram_table(tokens, len(tokenizer)))
+    return {"tokens": len(tokens), "vocabulary": len(tokenizer)}
+
+
 def digest(args: argparse.Namespace) -> dict[str, object]:
     """The folder's digest; where it has a base.json, the exit status says whether the two agree."""
     found = folder_digest(args.dir)
@@ -105,6 +125,11 @@ def parser() -> argparse.ArgumentParser:
     texts.add_argument("--out", type=Path)
     texts.add_argument("--root", type=Path, default=REPOSITORY)
     texts.set_defaults(run=corpus)
+    table = commands.add_parser("unigram", help="write unigram.bin for any Hugging Face base")
+    table.add_argument("dir", type=Path)
+    table.add_argument("--texts", type=Path, help="reference texts, JSON lines {\"text\"}; else the installed packages")
+    table.add_argument("--root", type=Path, default=REPOSITORY)
+    table.set_defaults(run=unigram)
     check = commands.add_parser("digest", help="digest of a model folder, compared with its base.json")
     check.add_argument("dir", type=Path)
     check.set_defaults(run=digest)
