@@ -20,6 +20,8 @@ def main() -> None:
     scratch = settings.state / "tmp"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
+    # Lambda workers run from here. Below a repository whose package.json says "module" their CommonJS runner would not load.
+    (scratch / "package.json").write_text('{"type": "commonjs"}\n')
     configuration.export(settings)
 
     from . import assembly
