@@ -72,10 +72,10 @@ export function steps(choice: Choice, at: (step: Step) => string): { step: Step;
   const token = choice.token ?? add(ownToken)
   const admin = roles.admin ?? deployer
   const timelock = add({ key: 'timelock', name: 'OpenTimelock', args: [p.timelockDelay, [admin], [admin]] })
-  const limits = [p.window, p.maxPerEpoch, p.outflowCap, p.outflowPeriod]
+  const limits = [p.window, p.maxPerEpoch, p.outflowCap]
   const { settler, watcher, guardian, treasurer = admin } = roles
   const delays = [p.maxPause, p.pauseCooldown, p.withdrawalDelay, p.exitDelay]
-  const setup = [token, native, timelock, settler, watcher, guardian, treasurer, limits, ...delays]
+  const setup = [token, native, timelock, settler, watcher, guardian, treasurer, limits, p.outflowPeriod, ...delays]
   const settlement = add({ key: 'settlement', name: 'Settlement', args: [setup] })
   add({ key: 'datanetRegistry', name: 'DatanetRegistry', args: [] })
   add({ key: 'modelRegistry', name: 'ModelRegistry', args: [settlement] })

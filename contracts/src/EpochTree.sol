@@ -12,8 +12,6 @@ library EpochTree {
     /// @dev Kind of a leaf that holds what a client has spent so far.
     uint8 internal constant SPENT = 0x02;
     uint256 internal constant MAX_DEPTH = 32;
-    /// @dev Bytes of one payee in a batch: address (20) | cumulative amount (16).
-    uint256 internal constant BATCH_LEAF = 36;
 
     error ProofTooLong(uint256 length);
     error IndexOutOfRange(uint256 index, uint256 depth);
@@ -48,15 +46,21 @@ library EpochTree {
     }
 
     /// @notice The root of a tree of which some payee leaves are given in full and the rest by subtree hashes.
-    /// @dev `plan` walks the tree from left to right, one byte a step: a value v < 128 takes the next of `hashes` as a whole
-    /// subtree of 2^v leaves; a value v >= 128 takes the next v - 127 of `leaves` as neighbouring payee leaves. The walk is a
-    /// binary counter: two finished neighbours of one size become their parent. It must end on a power of two with all input
-    /// used.
+    /// @dev `plan` starts with the bytes of an amount in `leaves` (1 to 16: as many as the largest one needs), and then walks the
+    /// tree from left to right, one byte a step: a value v < 128 takes the next of `hashes` as a whole subtree of 2^v leaves; a
+    /// value v >= 128 takes the next v - 127 of `leaves` (address | amount, big-endian) as neighbouring payee leaves. The walk
+    /// is a binary counter: two finished neighbours of one size become their parent. It must end on a power of two with all
+    /// input used.
+    /// @return root of the tree
+    /// @return width bytes of an amount
     function batchRoot(bytes calldata plan, bytes32[] calldata hashes, bytes calldata leaves)
         internal
         pure
-        returns (bytes32 root)
+        returns (bytes32 root, uint256 width)
     {
+        if (plan.length == 0) revert MalformedBatch();
+        width = uint8(plan[0]);
+        if (width == 0 || width > 16) revert MalformedBatch();
         bool fits = true;
         assembly ("memory-safe") {
             // A counter below 2^33 has at most 33 ones, so the stack needs 33 words; it lies above the free pointer.
@@ -66,7 +70,7 @@ library EpochTree {
             let hashAt := hashes.offset
             let leafAt := leaves.offset
             let end := add(plan.offset, plan.length)
-            for { let step := plan.offset } lt(step, end) { step := add(step, 1) } {
+            for { let step := add(plan.offset, 1) } lt(step, end) { step := add(step, 1) } {
                 let op := byte(0, calldataload(step))
                 let level := 0
                 let count := 1
@@ -87,10 +91,11 @@ library EpochTree {
                     }
                     default {
                         mstore8(0x00, 0x01)
-                        calldatacopy(0x01, leafAt, 36)
+                        calldatacopy(0x01, leafAt, 20)
+                        mstore(0x15, shl(128, shr(sub(256, shl(3, width)), calldataload(add(leafAt, 20)))))
                         mstore(0x00, keccak256(0x00, 37))
                         node := keccak256(0x00, 0x20)
-                        leafAt := add(leafAt, 36)
+                        leafAt := add(leafAt, add(width, 20))
                     }
                     let index := shr(level, position)
                     for {} and(index, 1) { index := shr(1, index) } {
@@ -117,5 +122,18 @@ library EpochTree {
             root := mload(stack)
         }
         if (!fits) revert MalformedBatch();
+    }
+
+    /// @notice The payee at byte `at` of a batch's `leaves`, which `batchRoot` has measured.
+    function batchLeaf(bytes calldata leaves, uint256 at, uint256 width)
+        internal
+        pure
+        returns (address account, uint128 amount)
+    {
+        assembly ("memory-safe") {
+            let from := add(leaves.offset, at)
+            account := shr(96, calldataload(from))
+            amount := shr(sub(256, shl(3, width)), calldataload(add(from, 20)))
+        }
     }
 }

@@ -18,6 +18,7 @@ contract Settlement is ISettlement, AccessControl, EIP712, ReentrancyGuardTransi
 
     /// @param native whether `token` wraps the native coin
     /// @param admin a timelock
+    /// @param outflowPeriod seconds in which at most `limits.outflowCap` is paid out
     /// @param withdrawalDelay escrow: longer than an epoch, its grace, the window and finality together
     /// @param exitDelay escrow: after this long without a newer epoch the last root is final
     struct Setup {
@@ -29,6 +30,7 @@ contract Settlement is ISettlement, AccessControl, EIP712, ReentrancyGuardTransi
         address guardian;
         address treasurer;
         Limits limits;
+        uint32 outflowPeriod;
         uint32 maxPause;
         uint32 pauseCooldown;
         uint64 withdrawalDelay;
@@ -65,6 +67,7 @@ contract Settlement is ISettlement, AccessControl, EIP712, ReentrancyGuardTransi
     IERC20 public immutable token;
     bool public immutable native;
     InferenceEscrow public immutable escrow;
+    uint32 public immutable outflowPeriod;
     uint32 public immutable maxPause;
     uint32 public immutable pauseCooldown;
 
@@ -78,7 +81,8 @@ contract Settlement is ISettlement, AccessControl, EIP712, ReentrancyGuardTransi
     uint128 public funded;
     /// @notice Cumulative payouts; never above `total`.
     uint128 public claimedTotal;
-    uint96 public outflow;
+    /// @notice What may still be paid out in the outflow period `outflowPeriodIndex`; the maximum means without limit.
+    uint96 public outflowLeft;
     uint32 public outflowPeriodIndex;
     Limits public limits;
     mapping(address account => Account) public accounts;
@@ -93,6 +97,8 @@ contract Settlement is ISettlement, AccessControl, EIP712, ReentrancyGuardTransi
         ) revert ZeroAddress();
         token = setup.token;
         native = setup.native;
+        if (setup.outflowPeriod == 0) revert LimitsInvalid();
+        outflowPeriod = setup.outflowPeriod;
         maxPause = setup.maxPause;
         pauseCooldown = setup.pauseCooldown;
         escrow = new InferenceEscrow(setup.token, setup.native, setup.withdrawalDelay, setup.exitDelay);
@@ -205,12 +211,11 @@ contract Settlement is ISettlement, AccessControl, EIP712, ReentrancyGuardTransi
         nonReentrant
         returns (uint256 paid, uint256 skipped)
     {
-        State memory s = _runningState();
-        if (leaves.length == 0 || leaves.length % EpochTree.BATCH_LEAF != 0) revert EpochTree.MalformedBatch();
-        if (EpochTree.batchRoot(plan, hashes, leaves) != epochs[s.epoch].root) revert InvalidProof();
-        for (uint256 at = 0; at < leaves.length; at += EpochTree.BATCH_LEAF) {
-            address account = address(bytes20(leaves[at:at + 20]));
-            uint128 cumulative = uint128(bytes16(leaves[at + 20:at + 36]));
+        (bytes32 root, uint256 width) = EpochTree.batchRoot(plan, hashes, leaves);
+        if (leaves.length == 0) revert EpochTree.MalformedBatch();
+        if (root != _payingRoot()) revert InvalidProof();
+        for (uint256 at = 0; at < leaves.length; at += 20 + width) {
+            (address account, uint128 cumulative) = EpochTree.batchLeaf(leaves, at, width);
             (uint256 amount, bool failed) = _tryPay(account, cumulative);
             paid += amount;
             if (failed) ++skipped;
@@ -298,9 +303,8 @@ contract Settlement is ISettlement, AccessControl, EIP712, ReentrancyGuardTransi
         private
         returns (address to, uint256 amount)
     {
-        State memory s = _runningState();
         bytes32 leaf = EpochTree.leafHash(EpochTree.EARNED, account, cumulative);
-        if (EpochTree.rootOf(leaf, index, proof) != epochs[s.epoch].root) revert InvalidProof();
+        if (EpochTree.rootOf(leaf, index, proof) != _payingRoot()) revert InvalidProof();
         Account storage a = accounts[account];
         uint128 before = a.claimed;
         if (cumulative <= before) revert NothingToClaim(account, before);
@@ -347,21 +351,29 @@ contract Settlement is ISettlement, AccessControl, EIP712, ReentrancyGuardTransi
     /// @dev Per-root cap (payouts never exceed the total that the root claims) and outflow cap.
     function _count(uint256 amount) private {
         if (amount == 0) return;
-        uint256 sum = claimedTotal + amount;
+        // One slot holds claimedTotal, outflowLeft and the period: the limits are read once a period.
+        (uint256 sum, uint96 left, uint32 last) = (claimedTotal, outflowLeft, outflowPeriodIndex);
+        sum += amount;
         if (sum > total) revert RootCapExceeded(sum, total);
-        claimedTotal = uint128(sum);
-        uint96 cap = limits.outflowCap;
-        if (cap == type(uint96).max) return;
-        uint32 index = uint32(block.timestamp / limits.outflowPeriod);
-        uint256 out = index == outflowPeriodIndex ? outflow + amount : amount;
-        if (out > cap) revert OutflowCapExceeded(out, cap);
-        outflow = uint96(out);
-        outflowPeriodIndex = index;
+        uint32 index = uint32(block.timestamp / outflowPeriod);
+        if (index != last) left = limits.outflowCap;
+        if (left != type(uint96).max) {
+            if (amount > left) revert OutflowCapExceeded(amount, left);
+            left -= uint96(amount);
+        }
+        (claimedTotal, outflowLeft, outflowPeriodIndex) = (uint128(sum), left, index);
     }
 
     function _runningState() private view returns (State memory s) {
         s = state;
         if (block.timestamp < s.pausedUntil) revert IsPaused(s.pausedUntil);
+    }
+
+    /// @dev The root that claims and pushes are measured against; reverts in a pause.
+    function _payingRoot() private view returns (bytes32) {
+        (uint64 epoch, uint40 until) = (state.epoch, state.pausedUntil);
+        if (block.timestamp < until) revert IsPaused(until);
+        return epochs[epoch].root;
     }
 
     function _checkPending(State memory s, uint64 epoch, bytes32 root) private view {
@@ -403,8 +415,9 @@ contract Settlement is ISettlement, AccessControl, EIP712, ReentrancyGuardTransi
     }
 
     function _setLimits(Limits memory limits_) private {
-        if (limits_.maxPerEpoch == 0 || limits_.outflowCap == 0 || limits_.outflowPeriod == 0) revert LimitsInvalid();
+        if (limits_.maxPerEpoch == 0 || limits_.outflowCap == 0) revert LimitsInvalid();
         limits = limits_;
+        if (limits_.outflowCap < outflowLeft) outflowLeft = limits_.outflowCap;
         emit LimitsSet(limits_);
     }
 }

@@ -14,9 +14,9 @@ contract EpochTreeTest is Test {
     function batchRoot(bytes calldata plan, bytes32[] calldata hashes, bytes calldata leaves)
         external
         pure
-        returns (bytes32)
+        returns (bytes32 root)
     {
-        return EpochTree.batchRoot(plan, hashes, leaves);
+        (root,) = EpochTree.batchRoot(plan, hashes, leaves);
     }
 
     function test_GoldenVectors() external view {
@@ -109,7 +109,7 @@ contract EpochTreeTest is Test {
             due[i] = true;
         }
         TreeKit.Batch memory b = TreeKit.batch(entries, 8, due);
-        assertEq(b.plan, hex"ffff");
+        assertEq(b.plan, hex"10ffff");
         assertEq(this.batchRoot(b.plan, b.hashes, b.leaves), TreeKit.root(entries, 8));
     }
 
@@ -118,16 +118,20 @@ contract EpochTreeTest is Test {
         bytes32[] memory one = new bytes32[](1);
         bytes32[] memory two = new bytes32[](2);
         _expectMalformed("", new bytes32[](0), ""); // nothing
-        _expectMalformed(hex"80", one, leaf); // a hash unused
-        _expectMalformed(hex"8000", new bytes32[](0), leaf); // a hash missing
-        _expectMalformed(hex"80", new bytes32[](0), new bytes(72)); // a leaf unused
-        _expectMalformed(hex"81", new bytes32[](0), leaf); // a leaf missing
-        _expectMalformed(hex"8001", one, leaf); // a subtree of two at an odd position
-        _expectMalformed(hex"800001", one, leaf); // too few hashes, complete shape
-        _expectMalformed(hex"800000", two, leaf); // three leaves: not a power of two
-        _expectMalformed(hex"21", one, ""); // deeper than 32
-        _expectMalformed(hex"2020", two, ""); // wider than 2^32
-        assertEq(this.batchRoot(hex"20", one, ""), 0);
+        _expectMalformed(hex"10", new bytes32[](0), ""); // no step
+        _expectMalformed(hex"0080", new bytes32[](0), new bytes(20)); // amounts of no byte
+        _expectMalformed(hex"1180", new bytes32[](0), new bytes(37)); // amounts of 17 bytes
+        _expectMalformed(hex"0f80", new bytes32[](0), leaf); // another width than the leaves have
+        _expectMalformed(hex"1080", one, leaf); // a hash unused
+        _expectMalformed(hex"108000", new bytes32[](0), leaf); // a hash missing
+        _expectMalformed(hex"1080", new bytes32[](0), new bytes(72)); // a leaf unused
+        _expectMalformed(hex"1081", new bytes32[](0), leaf); // a leaf missing
+        _expectMalformed(hex"108001", one, leaf); // a subtree of two at an odd position
+        _expectMalformed(hex"10800001", one, leaf); // too few hashes, complete shape
+        _expectMalformed(hex"10800000", two, leaf); // three leaves: not a power of two
+        _expectMalformed(hex"1021", one, ""); // deeper than 32
+        _expectMalformed(hex"102020", two, ""); // wider than 2^32
+        assertEq(this.batchRoot(hex"1020", one, ""), 0);
     }
 
     function _expectMalformed(bytes memory plan, bytes32[] memory hashes, bytes memory leaves) private {

@@ -321,10 +321,6 @@ contract SettlementEpochTest is SettlementFixture {
         limits.outflowCap = 0;
         vm.expectRevert(ISettlement.LimitsInvalid.selector);
         settlement.setLimits(limits);
-        limits = _limits();
-        limits.outflowPeriod = 0;
-        vm.expectRevert(ISettlement.LimitsInvalid.selector);
-        settlement.setLimits(limits);
     }
 
     function test_SweepTakesOnlyWhatNoEpochFunded() external {
@@ -345,6 +341,10 @@ contract SettlementEpochTest is SettlementFixture {
     function test_RevertWhen_SetupInvalid() external {
         Settlement.Setup memory setup = _setup(IERC20(address(0xdead)), false);
         vm.expectRevert(abi.encodeWithSelector(ISettlement.TokenWithoutCode.selector, address(0xdead)));
+        new Settlement(setup);
+        setup = _setup(token, false);
+        setup.outflowPeriod = 0;
+        vm.expectRevert(ISettlement.LimitsInvalid.selector);
         new Settlement(setup);
         for (uint256 i = 0; i < 5; ++i) {
             setup = _setup(token, false);

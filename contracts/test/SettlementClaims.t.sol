@@ -130,10 +130,41 @@ contract SettlementClaimsTest is SettlementFixture {
         vm.warp((block.timestamp / OUTFLOW_PERIOD + 1) * OUTFLOW_PERIOD);
         settlement.claim(alice, 60 ether, a, _proof(a));
         bytes32[] memory proof = _proof(b);
-        vm.expectRevert(abi.encodeWithSelector(ISettlement.OutflowCapExceeded.selector, 100 ether, 70 ether));
+        vm.expectRevert(abi.encodeWithSelector(ISettlement.OutflowCapExceeded.selector, 40 ether, 10 ether));
         settlement.claim(bob, 40 ether, b, proof);
         skip(OUTFLOW_PERIOD);
         settlement.claim(bob, 40 ether, b, proof);
+    }
+
+    function test_LowerOutflowCapHoldsAtOnce() external {
+        settlement.claim(alice, 60 ether, a, _proof(a));
+        ISettlement.Limits memory limits = _limits();
+        limits.outflowCap = 39 ether;
+        vm.prank(admin);
+        settlement.setLimits(limits);
+        bytes32[] memory proof = _proof(b);
+        vm.expectRevert(abi.encodeWithSelector(ISettlement.OutflowCapExceeded.selector, 40 ether, 39 ether));
+        settlement.claim(bob, 40 ether, b, proof);
+        limits.outflowCap = 100 ether;
+        vm.prank(admin);
+        settlement.setLimits(limits);
+        vm.expectRevert(abi.encodeWithSelector(ISettlement.OutflowCapExceeded.selector, 40 ether, 39 ether));
+        settlement.claim(bob, 40 ether, b, proof);
+        skip(OUTFLOW_PERIOD);
+        settlement.claim(bob, 40 ether, b, proof);
+        assertEq(settlement.outflowLeft(), 60 ether);
+    }
+
+    function test_PushReadsShortAmounts() external {
+        // 60 and 40 ether fit 9 bytes.
+        TreeKit.Batch memory wide = _batchAll();
+        bytes memory leaves = bytes.concat(
+            bytes20(alice), bytes9(uint72(60 ether)), bytes20(bob), bytes9(uint72(40 ether))
+        );
+        wide.plan[0] = 0x09;
+        (uint256 paid,) = settlement.push(wide.plan, wide.hashes, leaves);
+        assertEq(paid, 100 ether);
+        assertEq(token.balanceOf(bob), 40 ether);
     }
 
     function test_NoOutflowCapAtMaximum() external {
@@ -142,7 +173,7 @@ contract SettlementClaimsTest is SettlementFixture {
         vm.prank(admin);
         settlement.setLimits(limits);
         settlement.claim(alice, 60 ether, a, _proof(a));
-        assertEq(settlement.outflow(), 0);
+        assertEq(settlement.outflowLeft(), type(uint96).max);
     }
 
     function test_ClaimToChoosesARecipient() external {

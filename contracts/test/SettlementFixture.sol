@@ -47,7 +47,7 @@ abstract contract SettlementFixture is Test {
     }
 
     function _limits() internal pure returns (ISettlement.Limits memory) {
-        return ISettlement.Limits(WINDOW, MAX_PER_EPOCH, OUTFLOW_CAP, OUTFLOW_PERIOD);
+        return ISettlement.Limits(WINDOW, MAX_PER_EPOCH, OUTFLOW_CAP);
     }
 
     function _setup(IERC20 token_, bool native) internal view returns (Settlement.Setup memory) {
@@ -60,6 +60,7 @@ abstract contract SettlementFixture is Test {
             guardian,
             treasurer,
             _limits(),
+            OUTFLOW_PERIOD,
             MAX_PAUSE,
             COOLDOWN,
             WITHDRAWAL_DELAY,

@@ -47,6 +47,7 @@ library TreeKit {
 
     /// @param due which positions go in as full leaves (payee entries only)
     function batch(Entry[] memory entries, uint256 depth, bool[] memory due) internal pure returns (Batch memory b) {
+        b.plan = hex"10"; // amounts of 16 bytes
         _walk(b, entries, due, levels(entries, depth), depth, 0);
     }
 
@@ -74,8 +75,8 @@ library TreeKit {
         }
         if (level == 0) {
             b.leaves = bytes.concat(b.leaves, abi.encodePacked(entries[index].account, entries[index].amount));
-            uint256 last = b.plan.length;
-            if (last > 0 && uint8(b.plan[last - 1]) >= 128 && uint8(b.plan[last - 1]) < 255) {
+            uint256 last = b.plan.length; // the first byte is no step
+            if (last > 1 && uint8(b.plan[last - 1]) >= 128 && uint8(b.plan[last - 1]) < 255) {
                 b.plan[last - 1] = bytes1(uint8(b.plan[last - 1]) + 1);
             } else {
                 b.plan = bytes.concat(b.plan, bytes1(uint8(128)));

@@ -19,13 +19,12 @@ interface ISettlement {
 
     /// @param windowSeconds from propose to activate
     /// @param maxPerEpoch highest rise of the total and highest debit of one epoch
-    /// @param outflowCap highest payout within one outflow period; 2^96 - 1 = no cap
-    /// @param outflowPeriod seconds
+    /// @param outflowCap highest payout within one outflow period; 2^96 - 1 = no cap. A lower cap holds at once, a higher one
+    /// from the next period
     struct Limits {
         uint32 windowSeconds;
         uint128 maxPerEpoch;
         uint96 outflowCap;
-        uint32 outflowPeriod;
     }
 
     event Proposed(
@@ -72,7 +71,7 @@ interface ISettlement {
     error InvalidProof();
     error NothingToClaim(address account, uint256 claimed);
     error RootCapExceeded(uint256 claimed, uint256 total);
-    error OutflowCapExceeded(uint256 outflow, uint256 cap);
+    error OutflowCapExceeded(uint256 amount, uint256 left);
     error TooLittleGas();
     error NotNative();
     error OnlyToken();
@@ -118,7 +117,7 @@ interface ISettlement {
 
     /// @notice Pays many accounts under one multiproof (format: EpochTree.batchRoot). Anyone; never unwraps. Accounts already
     /// paid are passed over; an account whose transfer fails is skipped and keeps its claim.
-    /// @param leaves address (20) | cumulative (16) a payee, in the order of positions
+    /// @param leaves address | cumulative amount a payee, in the order of positions
     function push(bytes calldata plan, bytes32[] calldata hashes, bytes calldata leaves)
         external
         returns (uint256 paid, uint256 skipped);

@@ -1,13 +1,15 @@
 /** The multiproof of a push (format: contracts/src/EpochTree.sol, batchRoot). Pure. */
 export interface Batch {
-  /** One byte a step: v < 128 a subtree of 2^v leaves by its hash, v >= 128 a run of v - 127 payee leaves. */
+  /** Bytes of an amount; then one byte a step: v < 128 a subtree of 2^v leaves by its hash, v >= 128 a run of v - 127 leaves. */
   plan: Uint8Array
   hashes: Uint8Array[]
-  /** address (20) | cumulative (16) a payee, in the order of positions. */
+  /** address (20) | cumulative amount a payee, in the order of positions; amounts as short as the largest allows. */
   leaves: Uint8Array
 }
 
 const LEAF = 37
+const ADDRESS = 20
+const AMOUNT = 16
 const LONGEST_RUN = 128
 
 /**
@@ -23,9 +25,10 @@ export const multiproof = (
   node: (level: number, index: number) => Uint8Array,
 ): Batch => {
   check(positions, packed)
-  const plan: number[] = []
+  const width = Math.max(...positions.map((position) => amountBytes(packed, position)))
+  const plan: number[] = [width]
   const hashes: Uint8Array[] = []
-  const leaves = new Uint8Array(positions.length * (LEAF - 1))
+  const leaves = new Uint8Array(positions.length * (ADDRESS + width))
   let written = 0
   let run = 0
   const endRun = () => {
@@ -41,8 +44,9 @@ export const multiproof = (
       return
     }
     if (level === 0) {
-      leaves.set(packed.subarray(index * LEAF + 1, (index + 1) * LEAF), written)
-      written += LEAF - 1
+      leaves.set(packed.subarray(index * LEAF + 1, index * LEAF + 1 + ADDRESS), written)
+      leaves.set(packed.subarray((index + 1) * LEAF - width, (index + 1) * LEAF), written + ADDRESS)
+      written += ADDRESS + width
       if (++run === LONGEST_RUN) endRun()
       return
     }
@@ -55,6 +59,13 @@ export const multiproof = (
   walk(depth, 0, 0, positions.length)
   endRun()
   return { plan: Uint8Array.from(plan), hashes, leaves }
+}
+
+/** Bytes of the amount at a position without its leading zeros, at least one. */
+const amountBytes = (packed: Uint8Array, position: number): number => {
+  const amount = packed.subarray((position + 1) * LEAF - AMOUNT, (position + 1) * LEAF)
+  const zeros = amount.findIndex((byte) => byte !== 0)
+  return zeros < 0 ? 1 : AMOUNT - zeros
 }
 
 const check = (positions: readonly number[], packed: Uint8Array): void => {

@@ -115,20 +115,26 @@ describe('multiproof', () => {
     const stack: string[] = []
     let position = 0
     let [leaf, hash] = [0, 0]
-    for (const step of proof.plan) {
+    const [width, ...steps] = proof.plan
+    const stride = 20 + width!
+    const leafAt = (n: number) => {
+      const [account, amount] = [
+        proof.leaves.subarray(n * stride, n * stride + 20),
+        proof.leaves.subarray(n * stride + 20, (n + 1) * stride),
+      ]
+      return new Uint8Array([1, ...account, ...new Uint8Array(16 - width!), ...amount])
+    }
+    for (const step of steps) {
       const level = step < 128 ? step : 0
       for (let n = step < 128 ? 1 : step - 127; n > 0; n--) {
-        let node =
-          step < 128
-            ? hexlify(proof.hashes[hash++]!)
-            : keccak256(keccak256(new Uint8Array([1, ...proof.leaves.subarray(36 * leaf, 36 * ++leaf)])))
+        let node = step < 128 ? hexlify(proof.hashes[hash++]!) : keccak256(keccak256(leafAt(leaf++)))
         for (let at = position / 2 ** level; at % 2 === 1; at = Math.floor(at / 2))
           node = keccak256(stack.pop()! + node.slice(2))
         stack.push(node)
         position += 2 ** level
       }
     }
-    expect([stack.length, leaf * 36, hash]).toEqual([1, proof.leaves.length, proof.hashes.length])
+    expect([stack.length, leaf * stride, hash]).toEqual([1, proof.leaves.length, proof.hashes.length])
     return stack[0]
   }
 
