@@ -73,9 +73,10 @@ const fresh = async (ports: Ports, call: Call, receiptId: string): Promise<Answe
   const chunks = await orRelease(ports, hold, () => ports.ask(served.shards, adapter.id, request))
   const bill = new Bill(ports, call, served, hold, request)
   if (call.body.stream) return { stream: true, events: streamed(bill, chunks) }
-  const text = await orRelease(ports, hold, () => collect(chunks))
-  const reply = JSON.parse(text) as Reply
-  return { stream: false, text: await bill.settle(reply, reply['usage'], 'stop') }
+  return orRelease(ports, hold, async () => {
+    const reply = JSON.parse(await collect(chunks)) as Reply
+    return { stream: false, text: await bill.settle(reply, reply['usage'], 'stop') }
+  })
 }
 
 const keyOf = (caller: Call['caller']): Hold['key'] => ({
@@ -226,7 +227,11 @@ class Bill {
 
   /** Charges what was made when the answer broke or the caller went away: one token a piece that was sent. */
   async settleBroken(reply: Reply, pieces: number, finish: 'cancelled' | 'error'): Promise<void> {
-    if (pieces === 0) return void (await this.#ports.release(this.#hold))
+    if (pieces === 0) {
+      await this.#ports.release(this.#hold)
+      if (this.#call.idempotencyKey) await this.#ports.unclaim(this.#hold.receiptId)
+      return
+    }
     await this.settle(reply, { prompt_tokens: 0, completion_tokens: pieces }, finish)
   }
 
