@@ -213,6 +213,7 @@ contract HostileTokensTest is SettlementFixture {
         again.arm(settlement, alice, abi.encodeCall(settlement.push, (all.plan, all.hashes, all.leaves)));
         (uint256 paid,) = _push(all);
         assertFalse(again.succeeded());
+        assertEq(bytes4(again.answer()), REENTERED);
         assertEq(paid, 12 ether);
         assertEq(again.balanceOf(address(settlement)), 0);
     }
@@ -227,6 +228,7 @@ contract HostileTokensTest is SettlementFixture {
         again.arm(settlement, address(settlement), abi.encodeCall(settlement.activate, (epoch, root)));
         settlement.activate(epoch, root);
         assertFalse(again.succeeded());
+        assertEq(bytes4(again.answer()), REENTERED);
         assertEq(escrow.held(), 93 ether);
     }
 }

@@ -290,8 +290,11 @@ contract SettlementClaimsTest is SettlementFixture {
         assertEq(paid, 40 ether);
         assertEq(skipped, 0);
         assertEq(token.balanceOf(bob), 40 ether);
-        (paid,) = _push(_batchAll());
+        TreeKit.Batch memory again = _batchAll();
+        vm.recordLogs();
+        (paid,) = _push(again);
         assertEq(paid, 0, "a resent push pays nothing");
+        assertEq(vm.getRecordedLogs().length, 0, "and touches no payee");
         assertEq(settlement.claimedTotal(), 100 ether);
     }
 
