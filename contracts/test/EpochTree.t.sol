@@ -127,6 +127,7 @@ contract EpochTreeTest is Test {
         _expectMalformed(hex"1080", new bytes32[](0), new bytes(72)); // a leaf unused
         _expectMalformed(hex"1081", new bytes32[](0), leaf); // a leaf missing
         _expectMalformed(hex"108001", one, leaf); // a subtree of two at an odd position
+        _expectMalformed(hex"10800180", one, new bytes(72)); // the same, in a shape that would end in one node
         _expectMalformed(hex"10800001", one, leaf); // too few hashes, complete shape
         _expectMalformed(hex"10800000", two, leaf); // three leaves: not a power of two
         _expectMalformed(hex"1021", one, ""); // deeper than 32
