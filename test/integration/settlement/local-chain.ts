@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { arch, platform, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Contract, JsonRpcProvider, Network, NonceManager, Wallet } from 'ethers'
@@ -17,6 +17,12 @@ const KEYS = [
   '0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6',
   '0x47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a',
 ]
+
+/** The binary itself: killing npm's wrapper would leave it running. */
+const anvilBinary = (): string => {
+  const machine = `anvil-${platform()}-${arch() === 'x64' ? 'amd64' : arch()}`
+  return fileURLToPath(new URL(`../../../node_modules/@foundry-rs/${machine}/bin/anvil`, import.meta.url))
+}
 
 const freePort = (): Promise<number> =>
   new Promise((resolve) => {
@@ -60,7 +66,6 @@ export class LocalChain {
     flags: string[] = [],
   ): Promise<LocalChain> {
     const port = await freePort()
-    const binary = fileURLToPath(new URL('../../../node_modules/.bin/anvil', import.meta.url))
     const args = [
       '--port',
       String(port),
@@ -71,7 +76,7 @@ export class LocalChain {
       String(slots),
       ...flags,
     ]
-    const anvil = spawn(binary, args, { stdio: 'ignore' })
+    const anvil = spawn(anvilBinary(), args, { stdio: 'ignore' })
     const chain = new LocalChain(port, anvil)
     for (let i = 0; ; i++) {
       const up = await chain.rpc.send('eth_chainId', []).catch(() => null)
