@@ -1,6 +1,5 @@
 import * as z from 'zod'
-import { AccountId, Address, ContributionId, DatanetId, RowId, Sha256 } from './ids.ts'
-import { Amount } from './money.ts'
+import { AccountId, ContributionId, DatanetId, RowId, Sha256 } from './ids.ts'
 
 export const Licence = z.strictObject({
   /** SPDX identifier where there is one, else a name of the Datanet's own. */
@@ -129,4 +128,3 @@ export const Contribute = z.strictObject({
   bytes: z.number().int().min(1).max(50_000_000_000),
   sha256: Sha256,
 })
-export const Payee = z.strictObject({ accountId: AccountId, address: Address.optional(), accrued: Amount })

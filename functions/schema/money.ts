@@ -10,8 +10,3 @@ export const Amount = z
 
 /** Basis points: 10,000 make a whole. */
 export const BasisPoints = z.number().int().min(0).max(10_000)
-
-/** Scores, confidences and influence weights: signed integers in units of 2^-20. */
-export const ONE = 1n << 20n
-
-export const OPEN = 10n ** 18n

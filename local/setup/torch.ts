@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { run } from '../processes/run.ts'
 
 export const TORCH = '2.13.0'
-/** PyTorch's own index of CPU builds (pytorch.org, "Get started"); OPENLEDGER_TORCH_INDEX names a mirror of it. */
-const CPU_INDEX = process.env['OPENLEDGER_TORCH_INDEX'] ?? 'https://download.pytorch.org/whl/cpu'
+/** Address of PyTorch's index of CPU builds (pytorch.org, "Get started"), or of a mirror; this repository names no registry. */
+const CPU_INDEX = process.env['OPENLEDGER_TORCH_INDEX']
 /** Packages that only a CUDA build asks for. They weigh gigabytes and help nobody on a laptop. */
 const CUDA = /^(nvidia|cuda|triton)/i
 
@@ -14,10 +14,10 @@ export class NoCpuTorch extends Error {
   constructor(python: string, tried: string) {
     super(
       `pip would install the CUDA build of torch ${TORCH} (several gigabytes), and its CPU build could not be had ` +
-        `from ${CPU_INDEX}: ${tried}\n` +
+        `from ${CPU_INDEX ?? 'the index that pip uses'}: ${tried}\n` +
         `  Install it by hand:  ${python} -m pip install --no-deps torch==${TORCH}+cpu --index-url ADDRESS\n` +
-        '  with the address that pytorch.org shows under "Get started" for CPU, or set OPENLEDGER_TORCH_INDEX to a ' +
-        'mirror of it, and start again.',
+        '  with the address that pytorch.org shows under "Get started" for CPU, or set OPENLEDGER_TORCH_INDEX to it, ' +
+        'and start again.',
     )
     this.name = 'NoCpuTorch'
   }
@@ -34,7 +34,8 @@ export async function installTorch(python: string, onLine: (line: string) => voi
   if (local) return void (await pip(['--no-deps', `torch==${TORCH}+cpu`]))
   const plain = await wouldInstall(python, `torch==${TORCH}`)
   if (!plain.some((name) => CUDA.test(name))) return void (await pip(['--no-deps', `torch==${TORCH}`]))
-  onLine('the default build of torch needs CUDA: taking the CPU build from PyTorch')
+  if (!CPU_INDEX) throw new NoCpuTorch(python, 'OPENLEDGER_TORCH_INDEX is not set')
+  onLine('the default build of torch needs CUDA: taking the CPU build from OPENLEDGER_TORCH_INDEX')
   try {
     await pip(['--no-deps', `torch==${TORCH}+cpu`, '--index-url', CPU_INDEX])
   } catch (error) {

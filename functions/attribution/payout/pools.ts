@@ -16,10 +16,6 @@ export interface Pools {
   residual: bigint
 }
 
-/** net = ceil((T_in x R_in + T_out x R_out) / 1000), units of 1e-18 OPEN (architecture.md 6). */
-export const netFee = (promptTokens: number, completionTokens: number, inputPer1000: bigint, outputPer1000: bigint) =>
-  (BigInt(promptTokens) * inputPer1000 + BigInt(completionTokens) * outputPer1000 + 999n) / 1000n
-
 /**
  * Cuts the net fee into pools (attribution.md C, "Pools of a receipt"). Every pool is floored; what the floors leave,
  * and what has no evidence, is residual.

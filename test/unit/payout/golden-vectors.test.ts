@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { apportion } from '../../../functions/attribution/payout/apportion.ts'
-import { cutPools, netFee } from '../../../functions/attribution/payout/pools.ts'
+import { cutPools } from '../../../functions/attribution/payout/pools.ts'
 import { creditTokens, type HeldSpan, type SpanPolicy } from '../../../functions/attribution/payout/token-credit.ts'
+import { feeOf } from '../../../functions/ledger/fee.ts'
 import { closeEpoch } from '../../../functions/settlement/epoch/close-epoch.ts'
 import { loadKeccak } from '../../../functions/settlement/epoch/keccak.ts'
 
@@ -21,7 +22,9 @@ describe('golden vectors, made by a third implementation in Python', () => {
   })
   it('net fee', () => {
     for (const { promptTokens, completionTokens, inputPer1000, outputPer1000, net } of splits.net)
-      expect(String(netFee(promptTokens, completionTokens, BigInt(inputPer1000), BigInt(outputPer1000)))).toBe(net)
+      expect(
+        String(feeOf({ prompt: promptTokens, completion: completionTokens }, { inputPer1000, outputPer1000 }, 0).net),
+      ).toBe(net)
   })
   it('pools of a receipt', () => {
     for (const { net, totalBits, coveredBits, confidence, pools, ...split } of splits.pools) {
