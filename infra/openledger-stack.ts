@@ -11,6 +11,7 @@ import { Datanets } from './datanets.ts'
 import { Images } from './images.ts'
 import { ModelFactory } from './model-factory.ts'
 import { OpenLora } from './open-lora.ts'
+import { Operations } from './operations.ts'
 import { Settlement } from './settlement.ts'
 import { Storage } from './storage.ts'
 
@@ -45,6 +46,8 @@ export class OpenLedgerStack extends Stack {
       authorizer: accounts.authorizer,
       allowedOrigins: config.allowedOrigins,
     })
+
+    if (config.alarmEmail) new Operations(this, 'Operations', { alarmEmail: config.alarmEmail })
 
     Tags.of(this).add('openledger:stage', config.stage)
     for (const [key, value] of Object.entries(config.tags)) Tags.of(this).add(key, value)

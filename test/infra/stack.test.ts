@@ -1,0 +1,110 @@
+import { App } from 'aws-cdk-lib'
+import { Match, Template } from 'aws-cdk-lib/assertions'
+import { describe, expect, test } from 'vitest'
+import { loadConfig } from '../../infra/config.ts'
+import { OpenLedgerStack } from '../../infra/openledger-stack.ts'
+
+const address = `0x${'1'.repeat(40)}`
+const image = '000000000000.dkr.ecr.us-east-1.amazonaws.com/image:tag'
+const chain = {
+  rpcUrl: 'http://rpc.example.test',
+  chainId: 1,
+  token: address,
+  escrow: address,
+  settlement: address,
+  settlerAddress: address,
+}
+const templateOf = (context: object) => {
+  const config = loadConfig(
+    { images: { fineTune: image, openLora: image, influence: image }, ...context },
+    'no-such-file',
+  )
+  return Template.fromStack(new OpenLedgerStack(new App(), 'OpenLedger', { config }))
+}
+const prod = templateOf({ chain, alarmEmail: 'night@example.test' })
+type Resource = { Type: string; Properties: Record<string, unknown>; DeletionPolicy?: string }
+const resources = (template: Template) => Object.entries(template.toJSON().Resources as Record<string, Resource>)
+
+/** A changed logical id would replace the resource, and what is in it. */
+const LASTING = [
+  'AccountsPeople5C21ECCA',
+  'SettlementSettlerKey103F1199',
+  'SettlementWatcherKeyA775D32B',
+  'StorageData6BB23F4E',
+  'StorageLedger5E7CB2E3',
+  'StorageModels44005BB0',
+  'StorageReceiptsD0CE505B',
+  'StorageRegistry5365D477',
+  'StorageTranscriptsKeyE338E0B2',
+]
+const isLasting = (type: string) => /(GlobalTable|S3::Bucket|KMS::Key|Cognito::UserPool)$/.test(type)
+
+describe('the stack', () => {
+  test('what lasts keeps its logical id, and stays in prod when the stack goes', () => {
+    const lasting = resources(prod).filter(([, { Type }]) => isLasting(Type))
+    expect(lasting.map(([id]) => id).sort()).toEqual(LASTING)
+    for (const [, resource] of lasting) expect(resource.DeletionPolicy).toBe('Retain')
+  })
+
+  test('in dev it goes with the stack', () => {
+    const lasting = resources(templateOf({ stage: 'dev' })).filter(([, { Type }]) => isLasting(Type))
+    for (const [, resource] of lasting) expect(resource.DeletionPolicy).toBe('Delete')
+  })
+
+  test('tables can be brought back to any second and are not deleted by accident', () => {
+    const replica = Match.objectLike({
+      DeletionProtectionEnabled: true,
+      PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+    })
+    prod.allResourcesProperties('AWS::DynamoDB::GlobalTable', { Replicas: [replica] })
+  })
+
+  test('buckets keep versions, are closed to the public and refuse plain HTTP', () => {
+    prod.allResourcesProperties('AWS::S3::Bucket', {
+      VersioningConfiguration: { Status: 'Enabled' },
+      PublicAccessBlockConfiguration: Match.objectLike({ BlockPublicPolicy: true }),
+    })
+    prod.allResourcesProperties('AWS::S3::BucketPolicy', {
+      PolicyDocument: {
+        Statement: Match.arrayWith([
+          Match.objectLike({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
+        ]),
+      },
+    })
+  })
+
+  test('no role may do everything, and "*" as a resource stands only where AWS knows no other', () => {
+    const open = new Set<string>()
+    for (const [, { Type, Properties }] of resources(prod)) {
+      if (Type !== 'AWS::IAM::Policy') continue
+      for (const statement of (
+        Properties['PolicyDocument'] as { Statement: { Action: string | string[]; Resource: unknown }[] }
+      ).Statement) {
+        const actions = [statement.Action].flat()
+        expect(actions.filter((action) => action.endsWith('*'))).toEqual([])
+        if (statement.Resource === '*') for (const action of actions) open.add(action.split(':')[0]!)
+      }
+    }
+    // Metrics, image login, endpoint listing, log delivery and traces take no resource.
+    expect([...open].sort()).toEqual(['cloudwatch', 'ecr', 'logs', 'sagemaker', 'xray'])
+  })
+
+  test('every queue is a dead-letter queue or has one, and every alarm reaches somebody', () => {
+    const queues = resources(prod).filter(([, { Type }]) => Type === 'AWS::SQS::Queue')
+    for (const [id, { Properties }] of queues)
+      expect(/DeadLetter|Failures/.test(id) || 'RedrivePolicy' in Properties, id).toBe(true)
+    prod.allResourcesProperties('AWS::CloudWatch::Alarm', {
+      AlarmActions: Match.anyValue(),
+      AlarmDescription: Match.stringLikeRegexp('runbook\\.md#'),
+    })
+  })
+
+  test('stays below the budget of resources, with a chain and without', () => {
+    expect(resources(prod).length).toBeLessThan(400)
+    expect(resources(templateOf({})).length).toBeLessThan(400)
+  })
+
+  test('an unknown knob stops the synth and is named', () => {
+    expect(() => templateOf({ alarmMail: 'typo@example.test' })).toThrow('alarmMail')
+  })
+})
