@@ -20,7 +20,7 @@ const isContention = (error: unknown): boolean => {
   )
     return true
   const reasons = cancellationReasons(error)
-  return reasons !== undefined && reasons.includes('TransactionConflict') && !reasons.includes('ConditionalCheckFailed')
+  return reasons?.includes('TransactionConflict') === true && !reasons.includes('ConditionalCheckFailed')
 }
 
 /**
