@@ -1,7 +1,7 @@
 import type * as z from 'zod'
-import type { UploadPlan } from '#schema/api'
 import type { Contribute, Contribution } from '#schema/datanets'
 import { OpenLedgerError } from '#schema/errors'
+import type { UploadPlan } from '#schema/routes/datanets'
 import type { DatanetBook } from './datanet-book.store.ts'
 import type { PresignedUploads } from './presigned-uploads.store.ts'
 import { checkAnnouncement, contributionIdOf, needsParts } from './uploads/announce-upload.ts'

@@ -1,6 +1,6 @@
 import type * as z from 'zod'
-import type { UploadPlan } from '#schema/api'
 import type { Contribution } from '#schema/datanets'
+import type { UploadPlan } from '#schema/routes/datanets'
 import { quarantineKey } from '../places.ts'
 import { type ArrivedPart, type PresignedUploads, type UploadTarget, URL_SECONDS } from '../presigned-uploads.store.ts'
 import { type PartRange, partBytesOf, partRanges } from './part-ranges.ts'
