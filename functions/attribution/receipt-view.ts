@@ -13,7 +13,7 @@ export const receiptView = (receipt: StoredReceipt, openEpoch: number) => ({
 })
 
 /** Payer, model owner, and who is paid by it may read a receipt; to others it does not exist. */
-export const mayRead = (caller: Caller, { billing, attribution }: StoredReceipt): boolean =>
+const mayRead = (caller: Caller, { billing, attribution }: StoredReceipt): boolean =>
   (caller.kind === 'person' && caller.operator) ||
   [billing.payer, billing.owner, ...(attribution?.shares ?? []).map(({ payee }) => payee)].includes(caller.accountId)
 

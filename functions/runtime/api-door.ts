@@ -81,7 +81,7 @@ export const json = (event: Pick<APIGatewayProxyEvent, 'body' | 'isBase64Encoded
   }
 }
 
-export const parse = <Schema extends z.ZodType>(schema: Schema | undefined, value: unknown, where: string): unknown => {
+const parse = <Schema extends z.ZodType>(schema: Schema | undefined, value: unknown, where: string): unknown => {
   if (!schema) return undefined
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data

@@ -6,7 +6,7 @@ import { logger } from './logger.ts'
  * RFC 9457 problem document; under /v1 it also carries the `error` member, the only one the `openai` clients read.
  * Errors of ours below 500 are told in full; anything else is logged and answered with its code alone.
  */
-export const problemBody = (
+const problemBody = (
   error: unknown,
   path: string,
 ): { status: number; body: string; retryAfter: number | undefined } => {

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { AccountId, ContributionId, DatanetId, RowId, Sha256 } from './ids.ts'
 
-export const Licence = z.strictObject({
+const Licence = z.strictObject({
   /** SPDX identifier where there is one, else a name of the Datanet's own. */
   id: z.string().min(1).max(100),
   uri: z.url().optional(),
@@ -43,7 +43,7 @@ export type Datanet = z.output<typeof Datanet>
 
 export const Member = z.strictObject({ datanetId: DatanetId, accountId: AccountId, joinedAt: z.iso.datetime() })
 
-export const ContributionState = z.enum(['awaiting-upload', 'validating', 'accepted', 'rejected', 'withdrawn'])
+const ContributionState = z.enum(['awaiting-upload', 'validating', 'accepted', 'rejected', 'withdrawn'])
 export const Contribution = z.strictObject({
   id: ContributionId,
   datanetId: DatanetId,

@@ -2,7 +2,7 @@
  * Names of the environment variables that `infra` sets and handlers read, once.
  * A handler asks for the ones it needs through `#runtime/environment`; a missing one fails at start, by name.
  */
-export const ENV = [
+const ENV = [
   'REGISTRY_TABLE',
   'LEDGER_TABLE',
   'DATA_BUCKET',

@@ -20,7 +20,7 @@ const sampling = {
 }
 
 const TextPart = z.looseObject({ type: z.literal('text'), text: z.string() })
-export const ChatMessage = z.looseObject({
+const ChatMessage = z.looseObject({
   role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
   content: z.union([z.string(), z.array(TextPart)]).nullable(),
 })
@@ -39,7 +39,7 @@ export const CompletionRequest = z.looseObject({
 })
 export type CompletionBody = z.output<typeof ChatCompletionRequest> | z.output<typeof CompletionRequest>
 
-export const ReceiptSummary = z.looseObject({
+const ReceiptSummary = z.looseObject({
   receipt_id: ReceiptId,
   adapter_id: AdapterId,
   fee: Amount,

@@ -21,7 +21,7 @@ export const BaseModel = z.strictObject({
 })
 export type BaseModel = z.output<typeof BaseModel>
 
-export const Hyperparameters = z.strictObject({
+const Hyperparameters = z.strictObject({
   rank: z.number().int().min(1).max(256).default(16),
   alpha: z.number().min(1).max(512).default(32),
   dropout: z.number().min(0).max(0.5).default(0),

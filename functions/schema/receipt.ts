@@ -5,7 +5,7 @@ import { FeeSplit, Price } from './models.ts'
 import { Amount } from './money.ts'
 
 /** Signed integer as a string of digits (influence weights in 2^-20 units, bits in 2^-16 units). */
-export const SignedDigits = z.string().regex(/^(0|-?[1-9][0-9]{0,38})$/)
+const SignedDigits = z.string().regex(/^(0|-?[1-9][0-9]{0,38})$/)
 
 /** What was answered and charged. Written once, in the settle, with a gapless sequence per balance shard. */
 export const Billing = z.strictObject({
@@ -53,7 +53,7 @@ export const Billing = z.strictObject({
 })
 export type Billing = z.output<typeof Billing>
 
-export const SpanOwner = z.strictObject({
+const SpanOwner = z.strictObject({
   row: RowId,
   cluster: RowId,
   datanetId: DatanetId,

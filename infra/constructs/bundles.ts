@@ -52,7 +52,7 @@ export class Bundles {
 }
 
 /** `<room>/<verb-noun>` of every handler file. */
-export const handlersUnder = (root: string): string[] =>
+const handlersUnder = (root: string): string[] =>
   readdirSync(root, { withFileTypes: true })
     .filter((room) => room.isDirectory())
     .flatMap((room) =>

@@ -30,7 +30,7 @@ export class ApiClient {
   put = (path: string, body: unknown) => this.call('PUT', path, body)
 }
 
-export class ApiError extends Error {
+class ApiError extends Error {
   readonly status: number
   constructor(method: string, path: string, status: number, text: string) {
     super(`${method} ${path}: ${status} ${text.slice(0, 500)}`)

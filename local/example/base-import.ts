@@ -6,7 +6,7 @@ import { upload } from './api-client.ts'
 import type { Person } from './people.ts'
 
 const FOLDER = join(repository, 'examples/base-model')
-export const baseId = (): string => JSON.parse(readFileSync(join(FOLDER, 'base.json'), 'utf8')).id
+const baseId = (): string => JSON.parse(readFileSync(join(FOLDER, 'base.json'), 'utf8')).id
 
 /** The operator brings the base model into the deployment, by the public API, once. */
 export const importBase = async (operator: Person): Promise<string> => {

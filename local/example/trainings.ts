@@ -21,7 +21,7 @@ const HYPERPARAMETERS = {
   schedule: 'cosine',
 }
 
-export const recipeFor = (datanet: FilledDatanet, baseId: string) => ({
+const recipeFor = (datanet: FilledDatanet, baseId: string) => ({
   name: datanet.recipe.adapter,
   baseId,
   datanets: [{ id: datanet.id, version: datanet.version }],

@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname } from 'node:path'
 
-export type PortName = 'aws' | 'chain'
+type PortName = 'aws' | 'chain'
 export type Ports = Record<PortName, number>
 
 /**

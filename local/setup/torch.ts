@@ -44,7 +44,7 @@ export async function installTorch(python: string, onLine: (line: string) => voi
 }
 
 /** Names of all packages that pip would install for the requirement. Downloads metadata only. */
-export async function wouldInstall(python: string, requirement: string): Promise<string[]> {
+async function wouldInstall(python: string, requirement: string): Promise<string[]> {
   const dir = await mkdtemp(join(tmpdir(), 'openledger-torch-'))
   try {
     const report = join(dir, 'report.json')

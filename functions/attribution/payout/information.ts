@@ -5,7 +5,7 @@ export interface OutputToken {
 }
 
 /** Information is counted in integers of 2^-16 bit, the unit of `unigram.bin`. */
-export const BIT = 1 << 16
+const BIT = 1 << 16
 
 /**
  * Information of each token: min(cap, -log2 p_unigram), units of 2^-16 bit. `unigram` is the base model's fixed table

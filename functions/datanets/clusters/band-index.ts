@@ -5,13 +5,13 @@ import { PERMUTATIONS } from './minhash.ts'
  * candidates if all 6 values of one of 21 bands agree. A pair of similarity 0.8 is found with probability 0.998, one
  * of 0.9 with 0.9999999, one of 0.3 in 1.5% of cases.
  */
-export const BANDS = 21
-export const BAND_VALUES = 6
+const BANDS = 21
+const BAND_VALUES = 6
 /**
  * Rows that one band of a lookup yields at most, the earliest first. A near-duplicate agrees in most bands; only rows
  * made to crowd a band (the permutations are public) come near this, and they must not make the work quadratic.
  */
-export const MOST_IN_BAND = 512
+const MOST_IN_BAND = 512
 
 /** Rows by band, in flat arrays: 84 bytes a row and band table, no object a row. Rows are added in ascending order. */
 export class BandIndex {

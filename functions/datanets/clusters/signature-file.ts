@@ -6,8 +6,8 @@ import { PERMUTATIONS } from './minhash.ts'
  * 12 bytes row id, u32 length and f64 offset of its line in rows.jsonl, f64 sequence, 128 x u32 signature.
  */
 const MAGIC = 'OLSIG001'
-export const HEADER_BYTES = 16
-export const RECORD_BYTES = 12 + 4 + 8 + 8 + PERMUTATIONS * 4
+const HEADER_BYTES = 16
+const RECORD_BYTES = 12 + 4 + 8 + 8 + PERMUTATIONS * 4
 
 export interface SignatureRecord {
   id: string
@@ -48,7 +48,7 @@ export const encodeRecord = ({ id, sequence, lineStart, lineBytes, signature }: 
   return record
 }
 
-export const decodeRecord = (bytes: Uint8Array, offset = 0): SignatureRecord => {
+const decodeRecord = (bytes: Uint8Array, offset = 0): SignatureRecord => {
   const record = Buffer.from(bytes.buffer, bytes.byteOffset + offset, RECORD_BYTES)
   const signature = new Uint32Array(PERMUTATIONS)
   for (let index = 0; index < PERMUTATIONS; index++) signature[index] = record.readUInt32LE(32 + index * 4)

@@ -18,7 +18,7 @@ const SHARE_GPT_ROLES: Record<string, z.output<typeof Role>> = {
   tool: 'tool',
 }
 
-export const SHAPES =
+const SHAPES =
   '{"text"}, {"messages":[{role,content}]}, {"prompt","completion"}, {"instruction","input"?,"output"} or {"conversations":[{from,value}]}'
 
 /**

@@ -1,5 +1,5 @@
 /** Why a row was not accepted: stable codes that stand in rejected.jsonl. */
-export const ROW_REFUSALS = {
+const ROW_REFUSALS = {
   'invalid-utf8': 'The bytes are not UTF-8.',
   'nul-bytes': 'The text holds a NUL byte.',
   'control-characters': 'The text holds control characters other than tab, newline and carriage return.',

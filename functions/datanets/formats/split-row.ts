@@ -10,7 +10,7 @@ export interface RowContent {
 }
 
 /** `row` counts records from 0, in file order; `start` and `end` are byte offsets in the original upload, end exclusive. */
-export interface Place {
+interface Place {
   row: number
   start: number
   end: number

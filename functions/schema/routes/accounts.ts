@@ -4,7 +4,7 @@ import { AccountId, Address, KeyId } from '../ids.ts'
 import { Amount } from '../money.ts'
 import type { Route } from './route.ts'
 
-export const AccountView = Account.extend({ balance: Amount, held: Amount, spent: Amount })
+const AccountView = Account.extend({ balance: Amount, held: Amount, spent: Amount })
 
 export const ACCOUNT_ROUTES = {
   getAccount: {

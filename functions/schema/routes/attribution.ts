@@ -5,7 +5,7 @@ import { Page, page, type Route } from './route.ts'
 
 const receipt = z.strictObject({ receiptId: ReceiptId })
 
-export const ReceiptView = z.strictObject({
+const ReceiptView = z.strictObject({
   receiptId: ReceiptId,
   state: z.enum(['pending', 'completed']),
   billing: Billing,

@@ -6,7 +6,7 @@ import { Page, PresignedPut, page, type Route } from './route.ts'
 const datanet = z.strictObject({ datanetId: DatanetId })
 const contribution = z.strictObject({ datanetId: DatanetId, contributionId: ContributionId })
 
-export const UploadPart = z.strictObject({
+const UploadPart = z.strictObject({
   part: z.number().int().min(1),
   start: z.number().int(),
   end: z.number().int(),

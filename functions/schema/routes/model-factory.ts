@@ -6,18 +6,18 @@ import { PresignedPut, type Route } from './route.ts'
 
 const training = z.strictObject({ trainingId: TrainingId })
 
-export const TrainingMetrics = z.strictObject({
+const TrainingMetrics = z.strictObject({
   state: Training.shape.state,
   points: z.array(z.record(z.string(), z.number())),
 })
-export const Quote = z.strictObject({
+const Quote = z.strictObject({
   rows: z.number().int(),
   tokens: z.number().int(),
   steps: z.number().int(),
   seconds: z.number().int(),
   cost: Amount,
 })
-export const BaseImport = z.strictObject({
+const BaseImport = z.strictObject({
   base: BaseModel,
   uploads: z.array(PresignedPut.extend({ name: z.string() })),
 })

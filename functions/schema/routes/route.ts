@@ -1,7 +1,7 @@
 import * as z from 'zod'
 
 /** Who may call at all; whose resource it is, the domain decides. `any` = a person or an API key. */
-export type Access = 'public' | 'any' | 'person' | 'client' | 'operator'
+type Access = 'public' | 'any' | 'person' | 'client' | 'operator'
 
 export interface Route {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'

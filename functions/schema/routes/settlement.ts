@@ -6,7 +6,7 @@ import { Page, page, type Route } from './route.ts'
 
 const receipt = z.strictObject({ receiptId: ReceiptId })
 
-export const PayeeView = z.strictObject({
+const PayeeView = z.strictObject({
   address: Address,
   accountIds: z.array(AccountId),
   accrued: Amount,

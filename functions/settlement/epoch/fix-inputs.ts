@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import type { EpochFile } from './close-epoch.ts'
 import { type EpochInputs, parseEpochInputs } from './inputs.ts'
@@ -89,8 +88,6 @@ export const fixInputs = async (
   await ports.fix(epoch, objects, bytes, fixed === undefined)
   return { objects: objects.length, receipts: ledger.receipts }
 }
-
-export const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
 /** Ids that the log mentions. A line that is not a receipt is the calculators' to refuse. */
 const namesIn = async (ports: FixPorts, objects: readonly string[]) => {

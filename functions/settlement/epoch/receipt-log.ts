@@ -63,7 +63,7 @@ export function* readReceiptLog(
 }
 
 /** One line -> a receipt, or a refusal. The line must be the canonical JSON of what it says. */
-export const parseReceipt = (line: string, where: string, named: string | undefined): Receipt => {
+const parseReceipt = (line: string, where: string, named: string | undefined): Receipt => {
   let value: unknown
   try {
     value = JSON.parse(line)

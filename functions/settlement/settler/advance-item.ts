@@ -10,7 +10,7 @@ import {
   type TransactionSigner,
 } from './ports.ts'
 
-export interface SettlerPolicy {
+interface SettlerPolicy {
   /** Highest maxFeePerGas ever offered, wei. */
   feeCap: bigint
   /** A transaction that is not mined after this long is offered again with higher fees. */

@@ -5,7 +5,7 @@
 export type ItemKind = 'propose' | 'activate' | 'push'
 
 /** PLANNED -> NONCED -> SIGNED -> SENT -> MINED -> FINAL; VETOED ends a proposal that the chain dropped. */
-export type ItemState = 'PLANNED' | 'NONCED' | 'SIGNED' | 'SENT' | 'MINED' | 'FINAL' | 'VETOED'
+type ItemState = 'PLANNED' | 'NONCED' | 'SIGNED' | 'SENT' | 'MINED' | 'FINAL' | 'VETOED'
 
 /** Wei per gas (EIP-1559). */
 export interface Fees {

@@ -14,7 +14,7 @@ export interface Due {
 export const GAS = { payee: 21_000n, firstPayee: 56_000n, hash: 900n, base: 250_000n } as const
 
 /** Highest gas of one transaction (EIP-7825: 16,777,216), with room for what the estimate misses. */
-export const MAX_BATCH_GAS = 14_000_000n
+const MAX_BATCH_GAS = 14_000_000n
 
 /** Of the candidates, those whose unpaid amount reaches the threshold; the rest stays in the root and can be claimed. */
 export const due = (

@@ -22,7 +22,7 @@ export interface SettleOptions extends SettlerPorts {
   log?: (event: Move) => void
 }
 
-export interface Move {
+interface Move {
   epoch: number
   item: string
   state: string

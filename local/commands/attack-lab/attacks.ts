@@ -4,7 +4,7 @@ import type { LabAnswer, LabRow, World } from './world.ts'
 
 export const ATTACKER = 'mallory'
 /** A wallet of the attacker's that nothing links to it. */
-export const SECOND_WALLET = 'mallory second wallet'
+const SECOND_WALLET = 'mallory second wallet'
 
 export interface Scene {
   world: World

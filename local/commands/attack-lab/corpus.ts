@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { type Chance, chance } from './chance.ts'
 
-export interface Source {
+interface Source {
   name: string
   /** Passages of 160 to 480 characters, in order of the text. */
   passages: string[]

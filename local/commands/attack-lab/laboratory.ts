@@ -14,7 +14,7 @@ export interface LabOptions {
   only?: (name: string) => boolean
 }
 
-export interface Figure {
+interface Figure {
   /** Payout of the attacker's side after / before, or what comes back / what it paid. */
   inflation: number
   /** Part of the honest contributors' pay that is gone. */

@@ -3,7 +3,7 @@ import { chance } from './chance.ts'
 const VOCABULARY = 128
 const CONTEXTS = 2048
 const RANK = 8
-export const PARAMETERS = VOCABULARY * RANK
+const PARAMETERS = VOCABULARY * RANK
 
 /**
  * A language model small enough for a laboratory, with a real LoRA on it: logits of the next character are a frozen

@@ -15,7 +15,7 @@ const numbers = (seed: number) => () => {
   return seed >>> 0
 }
 
-export const balances = (count: number, seed: number): Uint8Array => {
+const balances = (count: number, seed: number): Uint8Array => {
   const next = numbers(seed || 1)
   const packed = new Uint8Array(count * LEAF_BYTES)
   const words = () => Array.from({ length: 5 }, () => next().toString(16).padStart(8, '0')).join('')

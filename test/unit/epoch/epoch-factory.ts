@@ -6,10 +6,10 @@ import { receiptShares } from '../../../functions/attribution/payout/receipt-sha
 import type { Receipt } from '../../../functions/schema/receipt.ts'
 import { type EpochInputs, termsDigest } from '../../../functions/settlement/epoch/inputs.ts'
 
-export const hex24 = (seed: string | number) => createHash('sha256').update(String(seed)).digest('hex').slice(0, 24)
+const hex24 = (seed: string | number) => createHash('sha256').update(String(seed)).digest('hex').slice(0, 24)
 export const account = (name: string | number) => `acc_${hex24(`account ${name}`)}`
-export const row = (name: string | number) => `row_${hex24(`row ${name}`)}`
-export const datanet = (name: string | number) => `dn_${hex24(`datanet ${name}`)}`
+const row = (name: string | number) => `row_${hex24(`row ${name}`)}`
+const datanet = (name: string | number) => `dn_${hex24(`datanet ${name}`)}`
 export const receiptId = (name: string | number) => `rcp_${hex24(`receipt ${name}`)}`
 export const adapter = (name: string | number) =>
   createHash('sha256').update(`adapter ${name}`).digest('hex').slice(0, 32)
@@ -41,7 +41,7 @@ export interface ReceiptPlan {
   sequence?: number
 }
 
-export const datanetsOf = (plan: ReceiptPlan): Datanets =>
+const datanetsOf = (plan: ReceiptPlan): Datanets =>
   (plan.datanets ?? [{ name: 'law', tokens: 100 }]).map(({ name, tokens, treasury, capBps }) => ({
     id: datanet(name),
     version: 1,

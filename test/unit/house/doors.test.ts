@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -47,7 +48,7 @@ test('the house itself breaks no rule', async () => {
   expect(await broken(repository)).toEqual([])
 }, 60_000)
 
-test.each([
+const RED = [
   ['schema-imports-zod-only', 'functions/schema/a.ts', 'functions/registry/b.ts'],
   ['schema-imports-zod-only', 'functions/schema/a.ts', 'ethers'],
   ['registry-imports-schema', 'functions/registry/a.ts', 'functions/ledger/b.ts'],
@@ -62,13 +63,29 @@ test.each([
   ['sdk-in-taps-only', 'functions/datanets/a.ts', '@aws-sdk/client-s3'],
   ['infra-imports-schema', 'infra/a.ts', 'functions/ledger/b.ts'],
   ['nothing-imports-local', 'infra/a.ts', 'local/b.ts'],
-])(
+]
+
+test.each(RED)(
   '%s goes red: %s -> %s',
   async (rule, from, to) => {
     expect(await broken(house(from!, to!))).toContain(rule)
   },
   60_000,
 )
+
+test('an import of types alone is seen too', async () => {
+  const root = house('functions/schema/a.ts', 'functions/registry/b.ts')
+  writeFileSync(join(root, 'functions/registry/b.ts'), 'export interface X { id: string }\n')
+  writeFileSync(join(root, 'functions/schema/a.ts'), "import type { X } from '../registry/b.ts'\nexport type Y = X\n")
+  expect(await broken(root)).toContain('schema-imports-zod-only')
+}, 60_000)
+
+test('every rule has a row above', () => {
+  const { forbidden } = createRequire(import.meta.url)(rules) as { forbidden: { name: string }[] }
+  expect([...new Set(RED.map(([rule]) => rule)), 'no-circular'].sort()).toEqual(
+    forbidden.map(({ name }) => name).sort(),
+  )
+})
 
 test('a circle goes red', async () => {
   const root = house('functions/schema/a.ts', 'functions/schema/b.ts')
