@@ -56,6 +56,7 @@ export class IngestionFlow extends Construct {
       comment: 'From an upload in quarantine to a new Datanet version',
       // The longest honest upload takes minutes; a ticket is taken for abandoned after four hours.
       timeout: Duration.hours(3),
+      tracingEnabled: true,
       logs: {
         destination: new LogGroup(this, 'Logs', {
           logGroupName: `/aws/vendedlogs/states/${Aws.STACK_NAME}-ingestion`,

@@ -211,7 +211,7 @@ export class ModelFactory extends Construct {
       definitionBody: DefinitionBody.fromChainable(prepare.next(train).next(register).next(hosting)),
       timeout: Duration.days(6),
       tracingEnabled: true,
-      logs: { destination: flowLogs(this), level: LogLevel.ERROR },
+      logs: { destination: flowLogs(this), level: LogLevel.ALL, includeExecutionData: false },
     })
     const jobs = `arn:${Aws.PARTITION}:sagemaker:${Aws.REGION}:${Aws.ACCOUNT_ID}:training-job/*`
     flow.addToRolePolicy(

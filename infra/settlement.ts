@@ -222,7 +222,7 @@ export class Settlement extends Construct {
       ),
       timeout: Duration.hours(2),
       tracingEnabled: true,
-      logs: { destination: flowLogs(this), level: LogLevel.ERROR },
+      logs: { destination: flowLogs(this), level: LogLevel.ALL, includeExecutionData: false },
     })
     new Alarm(this, 'CloseFailed', {
       alarmDescription: 'Nobody is paid for this epoch until its close succeeds. Runbook: docs/runbook.md#epoch-close',
