@@ -10,7 +10,7 @@ import {
 import { OpenLedgerError } from '#schema/errors'
 import type { Billing } from '#schema/receipt'
 import { BALANCE_SHARDS, ledgerKeys, pending, shardOf } from './keys.ts'
-import { ledgerClient } from './ledger-table.store.ts'
+import { allPages, ledgerClient } from './ledger-table.store.ts'
 import { cancellationReasons, jitter, throughContention } from './transactions.ts'
 
 /** Money set aside for one request: worst case, in one shard of the balance, until it is settled, released or swept. */
@@ -303,15 +303,13 @@ export class Balances {
 
   /** Shards that have, or lately had, open holds. */
   async waiting(partition: number): Promise<{ accountId: string; shard: number }[]> {
-    const { Items = [] } = await this.#client.send(
-      new QueryCommand({
-        TableName: this.#table,
-        IndexName: 'PENDING',
-        KeyConditionExpression: 'PENDINGPK = :p',
-        ExpressionAttributeValues: { ':p': `HOLDS#${partition}` },
-      }),
-    )
-    return Items.map((item) => ({
+    const items = await allPages(this.#client, {
+      TableName: this.#table,
+      IndexName: 'PENDING',
+      KeyConditionExpression: 'PENDINGPK = :p',
+      ExpressionAttributeValues: { ':p': `HOLDS#${partition}` },
+    })
+    return items.map((item) => ({
       accountId: String(item['PK']).slice('BALANCE#'.length),
       shard: Number(String(item['SK']).slice('SHARD#'.length)),
     }))

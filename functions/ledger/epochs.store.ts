@@ -1,4 +1,5 @@
 import { type DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
+import { cursorOf, startKeyOf } from '#schema/cursor'
 import { EpochRecord } from '#schema/epoch'
 import { OpenLedgerError } from '#schema/errors'
 import { ledgerKeys } from './keys.ts'
@@ -114,12 +115,14 @@ export class Epochs {
         ExpressionAttributeValues: { ':p': 'EPOCHS' },
         ScanIndexForward: false,
         Limit: limit,
-        ...(cursor ? { ExclusiveStartKey: JSON.parse(Buffer.from(cursor, 'base64url').toString()) } : {}),
+        ...(cursor ? { ExclusiveStartKey: startKeyOf(cursor, listing('EPOCHS')) } : {}),
       }),
     )
     return {
       items: Items.map((item) => EpochRecord.parse(JSON.parse(item['record'] as string))),
-      cursor: LastEvaluatedKey ? Buffer.from(JSON.stringify(LastEvaluatedKey)).toString('base64url') : null,
+      cursor: cursorOf(LastEvaluatedKey),
     }
   }
 }
+
+const listing = (value: string) => ({ partition: { name: 'GSI1PK', value }, sort: { name: 'GSI1SK' } })

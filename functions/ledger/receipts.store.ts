@@ -1,8 +1,9 @@
 import { type DynamoDBDocumentClient, GetCommand, QueryCommand, TransactWriteCommand } from '@aws-sdk/lib-dynamodb'
+import { cursorOf, startKeyOf } from '#schema/cursor'
 import { OpenLedgerError } from '#schema/errors'
 import { Attribution, Billing } from '#schema/receipt'
 import { COUNTER_SHARDS, ledgerKeys, shardOf } from './keys.ts'
-import { ledgerClient } from './ledger-table.store.ts'
+import { allPages, ledgerClient } from './ledger-table.store.ts'
 import { cancellationReasons, throughContention } from './transactions.ts'
 
 export interface StoredReceipt {
@@ -47,26 +48,24 @@ export class Receipts {
         ExpressionAttributeValues: { ':p': `RECEIPTS#${accountId}` },
         ScanIndexForward: false,
         Limit: page.limit,
-        ...(page.cursor ? { ExclusiveStartKey: JSON.parse(Buffer.from(page.cursor, 'base64url').toString()) } : {}),
+        ...(page.cursor ? { ExclusiveStartKey: startKeyOf(page.cursor, listing(`RECEIPTS#${accountId}`)) } : {}),
       }),
     )
     return {
       items: Items.map(stored),
-      cursor: LastEvaluatedKey ? Buffer.from(JSON.stringify(LastEvaluatedKey)).toString('base64url') : null,
+      cursor: cursorOf(LastEvaluatedKey),
     }
   }
 
   /** Receipts of one partition of the pending index that were settled before `before` (ISO time). */
   async pendingSince(partition: number, before: string): Promise<string[]> {
-    const { Items = [] } = await this.#client.send(
-      new QueryCommand({
-        TableName: this.#table,
-        IndexName: 'PENDING',
-        KeyConditionExpression: 'PENDINGPK = :p AND PENDINGSK < :before',
-        ExpressionAttributeValues: { ':p': `ATTRIBUTION#${partition}`, ':before': before },
-      }),
-    )
-    return Items.map((item) => String(item['PK']).slice('RECEIPT#'.length))
+    const items = await allPages(this.#client, {
+      TableName: this.#table,
+      IndexName: 'PENDING',
+      KeyConditionExpression: 'PENDINGPK = :p AND PENDINGSK < :before',
+      ExpressionAttributeValues: { ':p': `ATTRIBUTION#${partition}`, ':before': before },
+    })
+    return items.map((item) => String(item['PK']).slice('RECEIPT#'.length))
   }
 
   /**
@@ -124,3 +123,5 @@ const stored = (item: Record<string, unknown>): StoredReceipt => ({
   epoch: item['epoch'] === undefined ? null : Number(item['epoch']),
   completedAt: (item['completedAt'] as string | undefined) ?? null,
 })
+
+const listing = (value: string) => ({ partition: { name: 'GSI1PK', value }, sort: { name: 'GSI1SK' } })

@@ -1,6 +1,7 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import type * as z from 'zod'
+import { cursorOf, startKeyOf } from '#schema/cursor'
 import { OpenLedgerError } from '#schema/errors'
 import type { Key } from './keys.ts'
 
@@ -141,6 +142,10 @@ export class Records {
     where: { index?: string; pk: string; sk: string; partition: string; prefix: string },
     page: { limit?: number | undefined; cursor?: string | undefined; newestFirst?: boolean },
   ): Promise<PageOf<z.output<Schema>>> {
+    const scope = {
+      partition: { name: where.pk, value: where.partition },
+      sort: { name: where.sk, prefix: where.prefix },
+    }
     const { Items = [], LastEvaluatedKey } = await this.#client.send(
       new QueryCommand({
         TableName: this.#table,
@@ -150,19 +155,10 @@ export class Records {
         ExpressionAttributeValues: { ':pk': where.partition, ...(where.prefix ? { ':prefix': where.prefix } : {}) },
         ScanIndexForward: !page.newestFirst,
         ...(page.limit ? { Limit: page.limit } : {}),
-        ...(page.cursor ? { ExclusiveStartKey: decodeCursor(page.cursor) } : {}),
+        ...(page.cursor ? { ExclusiveStartKey: startKeyOf(page.cursor, scope) } : {}),
       }),
     )
-    const cursor = LastEvaluatedKey ? Buffer.from(JSON.stringify(LastEvaluatedKey)).toString('base64url') : null
-    return { items: Items.map((item) => schema.parse(bare(item))), cursor }
-  }
-}
-
-const decodeCursor = (cursor: string): Record<string, unknown> => {
-  try {
-    return JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
-  } catch {
-    throw new OpenLedgerError('invalid-request', 'cursor: take it unchanged from the page before', { param: 'cursor' })
+    return { items: Items.map((item) => schema.parse(bare(item))), cursor: cursorOf(LastEvaluatedKey) }
   }
 }
 
