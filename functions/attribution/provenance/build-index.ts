@@ -62,6 +62,7 @@ export function buildIndex(rows: Iterable<IndexRow>, options: BuildOptions = {})
     bwt,
     new Uint8Array(samples.buffer),
     new Uint8Array(Uint32Array.from(startRows).buffer),
+    new Uint8Array(Uint32Array.from(ids, (_, d) => parts[2 * d]!.length).buffer),
     idBytes,
   ])
   const header = Buffer.alloc(HEADER_BYTES)

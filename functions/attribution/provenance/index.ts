@@ -2,6 +2,7 @@
 export { type BuildOptions, buildIndex } from './build-index.ts'
 export { type ByteSpan, type Range, toCodePoints, toTokens, toUtf16 } from './map-spans.ts'
 export { mergeSpans } from './merge-spans.ts'
-export { openIndex, type ProvenanceIndex, type SpanOptions } from './open-index.ts'
+export { openIndex, type ProvenanceIndex, type SpanOptions, type Tombstones } from './open-index.ts'
 export { ProvenanceError, type ProvenanceErrorCode } from './provenance-error.ts'
 export type { IndexRow, ProvenanceSpan } from './provenance-span.ts'
+export { buildFilter, openFilter, type ShardFilter } from './shard-filter.ts'

@@ -9,8 +9,17 @@ export interface SpanOptions {
   minLength: number
   /** Most owners named per span, >= 0. */
   maxOwners: number
-  /** Ids of deleted rows: they are never named, and a span exists only if a live row holds it. */
-  deleted?: ReadonlySet<string>
+  /** Deleted rows: they are never named, and a span exists only if a live row holds it. `count` goes on counting them. */
+  deleted?: Tombstones | undefined
+}
+
+/** Deleted rows of one index; made by its `tombstones`. */
+export interface Tombstones {
+  /** Rows of this index that are deleted, and their UTF-8 bytes: past 5% of `corpusBytes` it is time to build anew. */
+  readonly rows: number
+  readonly bytes: number
+  /** By the index's own row numbers: bit n & 7 of byte n >> 3. */
+  readonly bitmap: Uint8Array
 }
 
 export interface ProvenanceIndex {
@@ -21,6 +30,8 @@ export interface ProvenanceIndex {
   spans(query: Uint8Array, options: SpanOptions): ProvenanceSpan[]
   /** Positions at which the pattern occurs, in all rows; the pattern must not be empty. */
   count(pattern: Uint8Array): number
+  /** The rows of this index among the deleted ids; other ids are another shard's and are passed over. */
+  tombstones(ids: Iterable<string>): Tombstones
 }
 
 /** Opens the bytes of an index file, or throws INDEX_FOREIGN, INDEX_NEWER, INDEX_TRUNCATED or INDEX_CORRUPT. */
@@ -50,9 +61,10 @@ export function openIndex(file: Uint8Array): ProvenanceIndex {
     throw new ProvenanceError('INDEX_CORRUPT', 'body checksum')
   const sampleCount = Math.ceil(n / SAMPLE_EVERY)
   const bwt = body.subarray(0, n)
-  const words = new Uint32Array(body.slice(n, n + 4 * (sampleCount + rowCount)).buffer)
+  const words = new Uint32Array(body.slice(n, n + 4 * (sampleCount + 2 * rowCount)).buffer)
   const ids = JSON.parse(new TextDecoder().decode(body.subarray(body.length - idBytes))) as string[]
-  return new PlainIndex(bwt, words.subarray(0, sampleCount), words.subarray(sampleCount), ids)
+  const startRows = words.subarray(sampleCount, sampleCount + rowCount)
+  return new PlainIndex(bwt, words.subarray(0, sampleCount), startRows, words.subarray(sampleCount + rowCount), ids)
 }
 
 const BLOCK = 256
@@ -63,14 +75,16 @@ class PlainIndex implements ProvenanceIndex, BackwardIndex {
   readonly #bwt: Uint8Array
   readonly #samples: Uint32Array
   readonly #startRows: Uint32Array
+  readonly #lengths: Uint32Array
   readonly #ids: string[]
   readonly #before = new Float64Array(256) // suffixes that begin with a smaller byte
   readonly #blocks: Uint32Array
 
-  constructor(bwt: Uint8Array, samples: Uint32Array, startRows: Uint32Array, ids: string[]) {
+  constructor(bwt: Uint8Array, samples: Uint32Array, startRows: Uint32Array, lengths: Uint32Array, ids: string[]) {
     this.#bwt = bwt
     this.#samples = samples
     this.#startRows = startRows
+    this.#lengths = lengths
     this.#ids = ids
     this.rowCount = bwt.length
     this.corpusBytes = bwt.length - ids.length
@@ -124,14 +138,28 @@ class PlainIndex implements ProvenanceIndex, BackwardIndex {
     const owners = ({ lo, hi }: Rows) => {
       const numbers = new Set<number>()
       for (let r = lo; r < hi; r++) numbers.add(this.#rowAt(r))
-      return [...numbers].map((number) => this.#ids[number]!).filter((id) => !deleted?.has(id))
+      const live = [...numbers].filter((n) => !deleted || !((deleted.bitmap[n >> 3]! >> (n & 7)) & 1))
+      return live.map((number) => this.#ids[number]!)
     }
-    const index: BackwardIndex = deleted?.size
+    const index: BackwardIndex = deleted?.rows
       ? { rowCount: this.rowCount, extend: (r, b) => this.extend(r, b), isLive: (r) => owners(r).length > 0 }
       : this
     return maximalSpans(index, query, minLength).map((span) => {
       const all = owners(span).sort()
       return { start: span.start, end: span.end, owners: all.slice(0, maxOwners), ownerCount: all.length }
     })
+  }
+
+  tombstones(ids: Iterable<string>): Tombstones {
+    const bitmap = new Uint8Array((this.#ids.length + 7) >> 3)
+    const gone = new Set(ids)
+    let [rows, bytes] = [0, 0]
+    for (const [n, id] of this.#ids.entries()) {
+      if (!gone.has(id)) continue
+      bitmap[n >> 3]! |= 1 << (n & 7)
+      rows++
+      bytes += this.#lengths[n]!
+    }
+    return { rows, bytes, bitmap }
   }
 }

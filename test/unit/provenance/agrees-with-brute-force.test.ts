@@ -9,9 +9,10 @@ function check(texts: string[], queries: Uint8Array[], minLength: number, delete
   const rows: IndexRow[] = texts.map((text, i) => ({ id: `r${i}`, text }))
   const deleted = new Set(deletedRows.map((i) => `r${i}`))
   const index = openIndex(buildIndex(rows))
+  const tombstones = index.tombstones([...deleted, 'of another shard'])
   for (const query of queries) {
     const expected = referenceSpans(rows, query, minLength, deleted)
-    expect(index.spans(query, { minLength, maxOwners: 1_000_000, deleted })).toEqual(expected)
+    expect(index.spans(query, { minLength, maxOwners: 1_000_000, deleted: tombstones })).toEqual(expected)
     if (query.length > 0) expect(index.count(query)).toBe(referenceCount(rows, query))
   }
 }
