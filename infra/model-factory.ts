@@ -1,5 +1,8 @@
 import { Aws, Duration } from 'aws-cdk-lib'
+import { Rule } from 'aws-cdk-lib/aws-events'
+import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets'
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
+import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs'
 import {
   Choice,
   Condition,
@@ -19,7 +22,9 @@ import type { Doors } from './api.ts'
 import { flowLogs } from './constructs/flow-logs.ts'
 import { House } from './constructs/house.ts'
 import { HouseFunction } from './constructs/house-function.ts'
+import { deadLetterAlarm } from './constructs/work-queue.ts'
 import type { Images } from './images.ts'
+import { PLATFORM_PAYEE } from './settlement-parties.ts'
 import type { Storage } from './storage.ts'
 
 /** From a recipe to a named adapter: routes, and the training flow around SageMaker. */
@@ -36,7 +41,13 @@ export class ModelFactory extends Construct {
     super(scope, id)
     this.#storage = storage
     const { config } = House.of(this)
-    const { registry, data, models } = storage
+    const { registry, ledger, data, models } = storage
+    const ledgerTable = { LEDGER_TABLE: ledger.tableName }
+    const reserve = (made: HouseFunction) =>
+      made.allow(
+        ['Query', 'GetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'].map((a) => `dynamodb:${a}`),
+        [ledger.tableArn],
+      )
     const trainingRole = this.#trainingRole()
     images.grantPull(trainingRole)
     const read = ['dynamodb:GetItem']
@@ -50,6 +61,7 @@ export class ModelFactory extends Construct {
         'prepare-training',
         'Channels and request of a training job',
         {
+          ...ledgerTable,
           DATA_BUCKET: data.bucketName,
           MODELS_BUCKET: models.bucketName,
           FINE_TUNE_IMAGE: images.fineTune,
@@ -59,7 +71,9 @@ export class ModelFactory extends Construct {
         },
         write,
       ),
-    ).allow(['s3:PutObject'], [models.arnForObjects('trainings/*')])
+    )
+      .allow(['s3:PutObject'], [models.arnForObjects('trainings/*')])
+      .allow(['dynamodb:Query', 'dynamodb:UpdateItem'], [ledger.tableArn])
     const register = this.#function(
       'RegisterAdapter',
       'register-adapter',
@@ -74,9 +88,22 @@ export class ModelFactory extends Construct {
         [models.arnForObjects('trainings/*'), models.arnForObjects('adapters/*')],
       )
       .allow(['s3:ListBucket'], [models.bucketArn])
-    const complete = this.#function('CompleteTraining', 'complete-training', 'The adapter can be asked', {}, write)
-    const fail = this.#function('FailTraining', 'fail-training', 'A training ends with its reason', {}, write)
+    const complete = this.#function(
+      'CompleteTraining',
+      'complete-training',
+      'The adapter can be asked, the training is charged',
+      { ...ledgerTable, PLATFORM_PAYEE },
+      write,
+    ).allow(['dynamodb:Query', 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'], [ledger.tableArn])
+    const fail = this.#function(
+      'FailTraining',
+      'fail-training',
+      'A training ends with its reason, its money goes back',
+      ledgerTable,
+      write,
+    ).allow(['dynamodb:Query', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'], [ledger.tableArn])
     this.flow = this.#flow(trainingRole, { prepare, register, complete, fail, ensureHosting })
+    this.#onStopped(fail)
 
     const price = { TRAINING_PRICE_PER_SECOND: config.training.pricePerSecond }
     const start = { TRAINING_STATE_MACHINE_ARN: this.flow.stateMachineArn }
@@ -111,13 +138,15 @@ export class ModelFactory extends Construct {
           read,
         ),
       ),
-      startTraining: readVersions(
-        this.#function(
-          'StartTraining',
-          'start-training',
-          'Start a training',
-          { DATA_BUCKET: data.bucketName, ...price, ...start },
-          [...read, 'dynamodb:PutItem'],
+      startTraining: reserve(
+        readVersions(
+          this.#function(
+            'StartTraining',
+            'start-training',
+            'Hold what a training may cost, and start it',
+            { ...ledgerTable, DATA_BUCKET: data.bucketName, ...price, ...start },
+            [...read, 'dynamodb:PutItem'],
+          ),
         ),
       ).allow(['states:StartExecution'], [this.flow.stateMachineArn]),
       getTraining: this.#function('GetTraining', 'get-training', 'State of a training', {}, read),
@@ -134,12 +163,14 @@ export class ModelFactory extends Construct {
             `arn:${Aws.PARTITION}:logs:${Aws.REGION}:${Aws.ACCOUNT_ID}:log-group:/aws/sagemaker/TrainingJobs${end}`,
         ),
       ),
-      retryTraining: this.#function(
-        'RetryTraining',
-        'retry-training',
-        'Another attempt after a failure',
-        start,
-        write,
+      retryTraining: reserve(
+        this.#function(
+          'RetryTraining',
+          'retry-training',
+          'Another attempt after a failure',
+          { ...ledgerTable, ...start },
+          write,
+        ),
       ).allow(['states:StartExecution'], [this.flow.stateMachineArn]),
       getAdapter: this.#function('GetAdapter', 'get-adapter', 'An adapter with its scorecard', {}, read),
     }
@@ -190,7 +221,8 @@ export class ModelFactory extends Construct {
     })
     const register = step('Register', steps.register, training, '$.registered')
     const hosting = step('EnsureHosting', steps.ensureHosting, { baseId: JsonPath.stringAt('$.baseId') }, '$.hosting')
-    const complete = step('Complete', steps.complete, training, JsonPath.DISCARD)
+    const charged = { ...training, job: JsonPath.objectAt('$.job') }
+    const complete = step('Complete', steps.complete, charged, JsonPath.DISCARD)
     const fail = step('Fail', steps.fail, { ...training, error: JsonPath.objectAt('$.error') })
     for (const state of [prepare, train, register, hosting, complete]) state.addCatch(fail, { resultPath: '$.error' })
     // Throttled job starts come back after 10, 20, 40 ... s: ten minutes in all.
@@ -209,7 +241,8 @@ export class ModelFactory extends Construct {
     )
     const flow = new StateMachine(this, 'Flow', {
       definitionBody: DefinitionBody.fromChainable(prepare.next(train).next(register).next(hosting)),
-      timeout: Duration.days(6),
+      // Spot may wait as long as it may run (2 x 5 days), then registering and hosting: below this a hold lives.
+      timeout: Duration.days(12),
       tracingEnabled: true,
       logs: { destination: flowLogs(this), level: LogLevel.ALL, includeExecutionData: false },
     })
@@ -243,6 +276,25 @@ export class ModelFactory extends Construct {
       }),
     )
     return flow
+  }
+
+  /** A flow that was stopped from outside, or died, could not say so: its money goes back all the same. */
+  #onStopped(fail: HouseFunction): void {
+    const deadLetterQueue = new Queue(this, 'StoppedDeadLetters', {
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      retentionPeriod: Duration.days(14),
+    })
+    deadLetterAlarm(this, deadLetterQueue, 'Money held for a training that ended stays locked until its hold expires.')
+    new Rule(this, 'OnStopped', {
+      description: 'A training flow ended without its own last step',
+      eventPattern: {
+        source: ['aws.states'],
+        detailType: ['Step Functions Execution Status Change'],
+        detail: { stateMachineArn: [this.flow.stateMachineArn], status: ['FAILED', 'TIMED_OUT', 'ABORTED'] },
+      },
+      targets: [new LambdaFunction(fail, { deadLetterQueue, retryAttempts: 8, maxEventAge: Duration.hours(2) })],
+    })
   }
 
   /** Training reads its channels and writes its output; it has no network beside. */

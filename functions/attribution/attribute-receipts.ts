@@ -1,5 +1,6 @@
 import type { Attribution, Billing, Transcript } from '#schema/receipt'
 import { attribute, type InfluenceAnswer, type Shard } from './evidence.ts'
+import { TRAINING_ATTRIBUTION } from './training-receipt.ts'
 
 export interface AttributionPorts {
   billing(receiptId: string): Promise<{ billing: Billing; done: boolean }>
@@ -26,7 +27,10 @@ export const attributeReceipts = async (
   const failed: string[] = []
   for (const work of (await pendingByAdapter(ports, receiptIds)).values()) {
     try {
-      await attributeAdapter(ports, work)
+      const trainings = work.filter(({ billing }) => billing.training)
+      for (const { billing } of trainings) await ports.complete(billing.receiptId, TRAINING_ATTRIBUTION)
+      const answers = work.filter(({ billing }) => !billing.training)
+      if (answers.length > 0) await attributeAdapter(ports, answers)
     } catch (error) {
       const ids = work.map(({ billing }) => billing.receiptId)
       onFailure(ids, error)
@@ -50,7 +54,7 @@ const pendingByAdapter = async (
     const { billing, done } = await ports.billing(receiptId)
     if (done) continue
     const list = work.get(billing.adapterId) ?? []
-    list.push({ billing, transcript: await ports.transcript(receiptId) })
+    list.push({ billing, transcript: billing.training ? undefined : await ports.transcript(receiptId) })
     work.set(billing.adapterId, list)
   }
   return work

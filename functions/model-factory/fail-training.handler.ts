@@ -1,20 +1,20 @@
-import * as z from 'zod'
 import { Records } from '#registry/records.store'
 import { now } from '#runtime/clock'
 import { environment } from '#runtime/environment'
-import { TrainingRequested } from '#schema/events'
-import { failureReason } from './failure-reason.ts'
+import { logger } from '#runtime/logger'
+import { trainingCharges } from './charges.store.ts'
+import { failedAttempt } from './failure-reason.ts'
 import { ModelBook } from './model-book.store.ts'
 
-const book = new ModelBook(new Records(environment('REGISTRY_TABLE').REGISTRY_TABLE))
-const Failed = TrainingRequested.extend({
-  error: z.object({ Error: z.string().optional(), Cause: z.string().optional() }),
-})
+const env = environment('REGISTRY_TABLE', 'LEDGER_TABLE')
+const book = new ModelBook(new Records(env.REGISTRY_TABLE))
+const charges = trainingCharges(env.LEDGER_TABLE, now)
 
-/** Any failed step ends here: the training says why, in the image's own words, and may be tried again. */
+/** Any failed step ends here: the held money goes back whole, the training says why and may be tried again. */
 export const handler = async (event: unknown): Promise<{ reason: string }> => {
-  const { trainingId, attempt, error } = Failed.parse(event)
-  const reason = failureReason(error)
-  await book.changeTraining(trainingId, { state: 'failed', reason, updatedAt: now().toISOString() }, { attempt })
+  const { trainingId, attempt, reason } = failedAttempt(event)
+  await charges.release({ ...(await book.training(trainingId)), attempt })
+  const failed = await book.failTraining(trainingId, attempt, { reason, updatedAt: now().toISOString() })
+  logger.info('training failed', { trainingId, attempt, reason, failed })
   return { reason }
 }

@@ -1,3 +1,26 @@
+import * as z from 'zod'
+import { TrainingRequested } from '#schema/events'
+
+/** What the flow's own Catch sends, and what EventBridge sends of a flow that was stopped from outside. */
+const Caught = TrainingRequested.extend({
+  error: z.object({ Error: z.string().optional(), Cause: z.string().optional() }),
+})
+const Stopped = z.looseObject({ detail: z.looseObject({ status: z.string(), input: z.string() }) })
+
+/** Which attempt failed and why, out of either event; throws on any other shape. */
+export const failedAttempt = (event: unknown): { trainingId: string; attempt: number; reason: string } => {
+  const caught = Caught.safeParse(event)
+  if (caught.success) {
+    const { trainingId, attempt, error } = caught.data
+    return { trainingId, attempt, reason: failureReason(error) }
+  }
+  const { status, input } = Stopped.parse(event).detail
+  return {
+    ...TrainingRequested.parse(JSON.parse(input)),
+    reason: `The training flow ended as ${status.toLowerCase()} before it was done.`,
+  }
+}
+
 /**
  * The reason a person can act on, out of what Step Functions says of a failed state: for a training job the `Cause` is
  * the job's description, whose FailureReason holds the image's own words (its output/failure).

@@ -5,6 +5,10 @@ import { type DatanetVersion, DatanetVersion as DatanetVersionSchema } from '#sc
 import { OpenLedgerError } from '#schema/errors'
 import { Adapter, AdapterNameRecord, BaseModel, type Recipe, Training } from '#schema/models'
 
+const FrozenTerms = DatanetVersionSchema.pick({ datanetId: true, version: true, root: true, policy: true }).loose()
+type FrozenTerms = Pick<DatanetVersion, 'datanetId' | 'version' | 'root' | 'policy'>
+const RUNNING = ['queued', 'training', 'registering'] as const
+
 /** Base models, trainings, adapters and names. */
 export class ModelBook {
   readonly #records: Records
@@ -31,6 +35,32 @@ export class ModelBook {
     })
   changeTraining = (id: string, changes: Partial<Training>, expect: Record<string, unknown> = {}): Promise<Training> =>
     this.#records.change(Training, keys.training(id), changes, expect)
+
+  /** Puts an attempt into the queue; throws `wrong-state` when the training is not in one of `from` at attempt `after`. */
+  queue = ({ id, attempt }: Training, after: number, from: Training['state'][], updatedAt: string): Promise<Training> =>
+    this.changeTraining(id, { state: 'queued', attempt, reason: undefined, updatedAt } as Partial<Training>, {
+      state: from,
+      attempt: after,
+    })
+
+  /** False when the attempt is over already: a completed training, or the attempt of before a retry, stays as it is. */
+  async failTraining(id: string, attempt: number, changes: Pick<Training, 'reason' | 'updatedAt'>): Promise<boolean> {
+    try {
+      await this.changeTraining(id, { ...changes, state: 'failed' }, { attempt, state: [...RUNNING] })
+      return true
+    } catch (error) {
+      if (!(error instanceof OpenLedgerError) || error.code !== 'wrong-state') throw error
+      return false
+    }
+  }
+
+  /** The Datanet versions of an adapter with the policies frozen in them, in the adapter's order. */
+  terms = (adapter: Adapter): Promise<FrozenTerms[]> =>
+    Promise.all(
+      adapter.datanets.map(({ id, version }) =>
+        this.#records.get(FrozenTerms, keys.version(id, version), 'Datanet version'),
+      ),
+    )
 
   adapter = (id: string): Promise<Adapter> => this.#records.get(Adapter, keys.adapter(id), 'adapter')
 

@@ -3,11 +3,13 @@ import { Records } from '#registry/records.store'
 import { now } from '#runtime/clock'
 import { environment } from '#runtime/environment'
 import { TrainingRequested } from '#schema/events'
+import { trainingCharges } from './charges.store.ts'
 import { ModelBook, recipeVersions } from './model-book.store.ts'
 import { createTrainingJob, jobFile, jobNameOf, trainingPrefix } from './training-job.ts'
 
 const env = environment(
   'REGISTRY_TABLE',
+  'LEDGER_TABLE',
   'DATA_BUCKET',
   'MODELS_BUCKET',
   'FINE_TUNE_IMAGE',
@@ -16,6 +18,8 @@ const env = environment(
   'TRAINING_SPOT',
 )
 const book = new ModelBook(new Records(env.REGISTRY_TABLE))
+const charges = trainingCharges(env.LEDGER_TABLE, now)
+const spot = env.TRAINING_SPOT === 'true'
 const data = new Objects(env.DATA_BUCKET)
 const models = new Objects(env.MODELS_BUCKET)
 
@@ -25,6 +29,7 @@ export const handler = async (
 ): Promise<{ trainingId: string; attempt: number; baseId: string; jobName: string; request: object }> => {
   const { trainingId, attempt } = TrainingRequested.parse(event)
   const training = await book.training(trainingId)
+  await charges.keep({ ...training, attempt }, spot)
   const { recipe } = training
   const [base, versions] = await Promise.all([book.base(recipe.baseId), recipeVersions(data, recipe)])
   const prefix = trainingPrefix(trainingId)
@@ -41,7 +46,7 @@ export const handler = async (
     roleArn: env.TRAINING_ROLE_ARN,
     instanceType: env.TRAINING_INSTANCE_TYPE,
     bucket: env.MODELS_BUCKET,
-    spot: env.TRAINING_SPOT === 'true',
+    spot,
   }
   return { trainingId, attempt, baseId: recipe.baseId, jobName, request: createTrainingJob(training, settings) }
 }

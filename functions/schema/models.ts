@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { AccountId, AdapterId, AdapterName, BaseId, DatanetId, Sha256, TrainingId } from './ids.ts'
+import { AccountId, AdapterId, AdapterName, BaseId, DatanetId, ReceiptId, Sha256, TrainingId } from './ids.ts'
 import { Amount, BasisPoints } from './money.ts'
 
 export const FileDigest = z.strictObject({
@@ -92,6 +92,13 @@ export const Training = z.strictObject({
   attempt: z.number().int().min(1),
   jobName: z.string().optional(),
   quote: Amount,
+  /** Fixed at the start; 0 (also for trainings from before they were billed) costs nothing. Units of 1e-18 OPEN. */
+  pricePerSecond: Amount.default('0'),
+  /** Held from the owner's balance while the training runs: the time limit at that price. */
+  worstCost: Amount.default('0'),
+  /** What a completed training cost, and its receipt. */
+  charged: Amount.optional(),
+  receiptId: ReceiptId.optional(),
   reason: z.string().optional(),
   adapterId: AdapterId.optional(),
   createdAt: z.iso.datetime(),

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { PayoutPolicy } from './datanets.ts'
-import { AccountId, AdapterId, AdapterName, BaseId, DatanetId, ReceiptId, RowId, Sha256 } from './ids.ts'
+import { AccountId, AdapterId, AdapterName, BaseId, DatanetId, ReceiptId, RowId, Sha256, TrainingId } from './ids.ts'
 import { FeeSplit, Price } from './models.ts'
 import { Amount } from './money.ts'
 
@@ -44,6 +44,19 @@ export const Billing = z.strictObject({
   promptTokens: z.number().int().min(0),
   completionTokens: z.number().int().min(0),
   finishReason: z.enum(['stop', 'length', 'cancelled', 'error']),
+  /**
+   * Stands on the receipt of a training only: no tokens, net 0, and the whole fee is the platform's,
+   * seconds x pricePerSecond. Its digests are unsalted: of the recipe, and of the adapter's id.
+   */
+  training: z
+    .strictObject({
+      trainingId: TrainingId,
+      attempt: z.number().int().min(1),
+      /** SageMaker's BillableTimeInSeconds, at most the recipe's time limit. */
+      seconds: z.number().int().min(0),
+      pricePerSecond: Amount,
+    })
+    .optional(),
   /** net = ceil((T_in x R_in + T_out x R_out) / 1000); fee = net + platformFee. */
   net: Amount,
   platformFee: Amount,

@@ -37,22 +37,28 @@ export const runExample = async (
   const builder = await people.person('builder')
   const client = await people.person('client')
   const baseId = await journal.once('base model', () => importBase(operator))
-  await journal.once('deposit', async () =>
-    deposit(context, (await people.credentials('client')).privateKey, 100n * OPEN),
-  )
+  // Prepaid: the client's answers, and the most that the builder's two trainings may cost (an hour each).
+  for (const [name, amount] of [
+    ['client', 100n],
+    ['builder', 10n],
+  ] as const)
+    await journal.once(`deposit of ${name}`, async () =>
+      deposit(context, (await people.credentials(name)).privateKey, amount * OPEN),
+    )
   const { secret } = await journal.once('client key', () => client.api.post('/accounts/me/keys', { name: 'example' }))
-  log('base model imported, 100 OPEN deposited to the escrow')
+  log('base model imported, 110 OPEN deposited to the escrow')
+  for (const { name, api } of [client, builder])
+    await journal.once(`credit of ${name}`, () =>
+      until(`the deposit of the ${name}`, 180, async () =>
+        BigInt((await api.get('/accounts/me')).balance) > 0n ? true : undefined,
+      ),
+    )
 
   const datanets = await timed('ingest', () =>
     Promise.all(['legal', 'defi'].map((name) => fillDatanet(context, people, curator, datanetRecipe(name)))),
   )
   const adapters = await timed('train', () => trainAll(context, builder, datanets, baseId))
-  const answers = await timed('infer', async () => {
-    await until('the deposit', 180, async () =>
-      BigInt((await client.api.get('/accounts/me')).balance) > 0n ? true : undefined,
-    )
-    return askAll(context, secret, datanets)
-  })
+  const answers = await timed('infer', () => askAll(context, secret, datanets))
   const receipts = await timed('attribute', () =>
     Promise.all(
       answers.map((question) =>

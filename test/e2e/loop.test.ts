@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ApiClient } from '../../local/example/api-client.ts'
+import { ApiClient, until } from '../../local/example/api-client.ts'
 import type { ExampleContext } from '../../local/example/context.ts'
 import { openOf } from '../../local/example/deposit.ts'
 import { Journal } from '../../local/example/journal.ts'
@@ -63,6 +63,19 @@ const refusal = async (ask: Promise<unknown>): Promise<{ status: number; code: s
   )) as { status: number; code: string } | undefined
   if (!error) throw new Error('it was answered')
   return { status: error.status, code: error.code }
+}
+
+/** The first Datanet's recipe, limited to a minute. */
+const smallRecipe = async (name: string) => {
+  const [{ id }] = run.adapters
+  const { baseId, datanets, price, split } = await new ApiClient(run.api.baseUrl, run.people.builder).get(
+    `/adapters/${id}`,
+  )
+  const named = datanets.map((datanet: { id: string; version: number }) => ({
+    id: datanet.id,
+    version: datanet.version,
+  }))
+  return { name, baseId, datanets: named, price, split, limits: { maxSeconds: 60 } }
 }
 
 test('run.json is private, and every payee received on chain what the ledger accrued', () => {
@@ -156,6 +169,59 @@ test('other people’s resources do not exist, and operators’ routes are close
     }),
   ).rejects.toMatchObject({ status: 403 })
   await expect(new ApiClient(run.api.baseUrl, 'nonsense').get('/accounts/me')).rejects.toMatchObject({ status: 401 })
+})
+
+test('trainings cost their billable seconds, and what clients were debited is what the epoch pays', async () => {
+  const builder = new ApiClient(run.api.baseUrl, run.people.builder)
+  const { items } = await builder.get('/receipts')
+  expect(items).toHaveLength(2)
+  let fees = 0n
+  for (const { billing, epoch } of items) {
+    expect(BigInt(billing.fee)).toBe(BigInt(billing.training.seconds) * BigInt(billing.training.pricePerSecond))
+    expect(billing).toMatchObject({ net: '0', platformFee: billing.fee })
+    expect(billing.training.seconds).toBeGreaterThan(5)
+    expect(epoch).toBe(run.epoch.number)
+    fees += BigInt(billing.fee)
+    const training = await builder.get(`/trainings/${billing.training.trainingId}`)
+    expect(training).toMatchObject({ state: 'completed', charged: billing.fee, receiptId: billing.receiptId })
+  }
+  const account = await builder.get('/accounts/me')
+  expect(account).toMatchObject({ held: '0', spent: fees.toString(), balance: (10n ** 19n - fees).toString() })
+
+  const client = new ApiClient(run.api.baseUrl, run.keys.client)
+  for (const { receiptId } of run.inferences) {
+    const { billing, attribution } = await client.get(`/receipts/${receiptId}`)
+    const refunded = attribution.status === 'full' ? BigInt(attribution.pools.residual) : 0n
+    fees += BigInt(billing.fee) - refunded
+  }
+  const [epoch] = (await client.get('/epochs')).items.filter(
+    ({ number }: { number: number }) => number === run.epoch.number,
+  )
+  expect(epoch.debits).toBe(fees.toString())
+})
+
+test('a training that cannot be paid is 402 and leaves nothing', async () => {
+  const [name] = Object.keys(run.people.contributors)
+  const poor = new ApiClient(run.api.baseUrl, run.people.contributors[name!].token)
+  await expect(poor.post('/trainings', await smallRecipe('poor/model'))).rejects.toMatchObject({ status: 402 })
+  expect(await poor.get('/accounts/me')).toMatchObject({ balance: '0', held: '0' })
+})
+
+test('a training that fails says why in the image’s words, costs nothing, and can be tried again', async () => {
+  const builder = new ApiClient(run.api.baseUrl, run.people.builder)
+  const before = await builder.get('/accounts/me')
+  const failed = (id: string, attempt: number) =>
+    until(`the end of ${id}`, 120, async () => {
+      const training = await builder.get(`/trainings/${id}`)
+      return training.attempt === attempt && training.state === 'failed' ? training : undefined
+    })
+  const { id } = await builder.post('/trainings', { ...(await smallRecipe('example/four-bits')), method: 'qlora' })
+  expect(BigInt((await builder.get('/accounts/me')).held)).toBe(60n * 10n ** 15n)
+  expect((await failed(id, 1)).reason).toMatch(/method-needs-gpu: qlora .* needs a GPU/)
+  expect(await builder.get('/accounts/me')).toEqual(before)
+  expect(await builder.post(`/trainings/${id}/retry`)).toMatchObject({ state: 'queued', attempt: 2 })
+  await failed(id, 2)
+  expect(await builder.get('/accounts/me')).toEqual(before)
 })
 
 test('a payee proves the claimable amount against the root on chain', async () => {

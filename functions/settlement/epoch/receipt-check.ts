@@ -76,6 +76,13 @@ const missingAccount = ({ billing, attribution }: Receipt, accounts: ReadonlySet
 }
 
 const wrongFee = ({ billing }: Receipt): string | undefined => {
+  if (billing.training) {
+    const { seconds, pricePerSecond } = billing.training
+    if (billing.promptTokens + billing.completionTokens > 0) return 'a training has tokens'
+    const platformFee = BigInt(seconds) * BigInt(pricePerSecond)
+    if (BigInt(billing.platformFee) !== platformFee)
+      return `platformFee is ${billing.platformFee}, seconds and price give ${platformFee}`
+  }
   const thousandths =
     BigInt(billing.promptTokens) * BigInt(billing.price.inputPer1000) +
     BigInt(billing.completionTokens) * BigInt(billing.price.outputPer1000)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { failureReason } from '../../../functions/model-factory/failure-reason.ts'
+import { failedAttempt, failureReason } from '../../../functions/model-factory/failure-reason.ts'
 import { metricPoints } from '../../../functions/model-factory/metrics.ts'
 import { ownTraining } from '../../../functions/model-factory/own-training.ts'
 import { quoteOf, requireWithinBudget, withinCost } from '../../../functions/model-factory/quote.ts'
@@ -118,6 +118,16 @@ describe('what a training says', () => {
     expect(failureReason({ Cause: 'plain words' })).toBe('plain words')
     expect(failureReason({ Error: 'States.Timeout' })).toBe('States.Timeout')
     expect(failureReason({ Cause: 'x'.repeat(5000) })).toHaveLength(1024)
+  })
+  it('is of the attempt that failed, whether the flow said it or EventBridge said it of a dead flow', () => {
+    const asked = { trainingId: `trn_${hex('1')}`, attempt: 2 }
+    expect(failedAttempt({ ...asked, error: { Cause: 'why' } })).toEqual({ ...asked, reason: 'why' })
+    const detail = { status: 'ABORTED', input: JSON.stringify(asked), stateMachineArn: 'arn' }
+    expect(failedAttempt({ source: 'aws.states', detail })).toMatchObject({
+      ...asked,
+      reason: expect.stringContaining('aborted'),
+    })
+    expect(() => failedAttempt({ detail: { status: 'ABORTED', input: '{}' } })).toThrow()
   })
   it('somebody else’s training does not exist', () => {
     const caller = { kind: 'person', accountId: `acc_${hex('c')}`, operator: false, name: '' } as const

@@ -19,6 +19,8 @@ export const training = (changes: Partial<Training> = {}): Training => ({
   state: 'training',
   attempt: 1,
   quote: '5',
+  pricePerSecond: '3',
+  worstCost: '10800',
   createdAt: '2026-11-23T00:00:00.000Z',
   updatedAt: '2026-11-23T00:00:00.000Z',
   ...changes,
