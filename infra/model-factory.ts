@@ -280,7 +280,7 @@ export class ModelFactory extends Construct {
 
   /** A flow that was stopped from outside, or died, could not say so: its money goes back all the same. */
   #onStopped(fail: HouseFunction): void {
-    const deadLetterQueue = new Queue(this, 'StoppedDeadLetters', {
+    const deadLetterQueue = new Queue(this, 'DeadLetters', {
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
