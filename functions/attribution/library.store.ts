@@ -3,8 +3,8 @@ import { DatanetVersion, Row, type VersionPart } from '#schema/datanets'
 import { OpenLedgerError } from '#schema/errors'
 import type { Shard, ShelfRow } from './evidence.ts'
 import { openIndex } from './provenance/index.ts'
+import { wholeObject } from './whole-object.store.ts'
 
-const RANGE_BYTES = 16 << 20
 const SHELF_BYTES = 700 << 20
 
 interface Shelved {
@@ -67,7 +67,7 @@ export class Library {
       this.#shelf.set(part.indexKey, found)
       return found.shard
     }
-    const [index, lines] = await Promise.all([this.#wholeObject(part.indexKey), this.#data.text(part.rowsKey)])
+    const [index, lines] = await Promise.all([wholeObject(this.#data, part.indexKey), this.#data.text(part.rowsKey)])
     const rows = new Map<string, ShelfRow>()
     let end = part.firstSequence
     for (const line of lines.split('\n')) {
@@ -89,19 +89,5 @@ export class Library {
       this.#shelf.delete(old)
       bytes -= entry.bytes
     }
-  }
-
-  async #wholeObject(key: string): Promise<Uint8Array> {
-    const head = await this.#data.head(key)
-    if (!head) throw new OpenLedgerError('not-found', `There is no object ${key}.`)
-    if (head.bytes <= RANGE_BYTES) return this.#data.bytes(key)
-    const whole = new Uint8Array(head.bytes)
-    const starts = Array.from({ length: Math.ceil(head.bytes / RANGE_BYTES) }, (_, i) => i * RANGE_BYTES)
-    await Promise.all(
-      starts.map(async (start) =>
-        whole.set(await this.#data.bytes(key, { range: [start, Math.min(head.bytes, start + RANGE_BYTES)] }), start),
-      ),
-    )
-    return whole
   }
 }

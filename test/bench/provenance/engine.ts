@@ -1,0 +1,54 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { buildIndex, openIndex } from '../../../functions/attribution/provenance/index.ts'
+import { ROW_END } from './corpora.ts'
+import { readQueries } from './workload.ts'
+
+/** Our engine as the peers run: a process that builds, and one that queries. `engine.ts build ROWS INDEX | query INDEX FILE...` */
+const [verb, ...files] = process.argv.slice(2)
+const MIN_LENGTH = 32
+const MAX_OWNERS = 16
+const print = (value: object) => process.stdout.write(`${JSON.stringify(value)}\n`)
+
+function* rowsOf(text: Buffer): Generator<{ id: string; text: string }> {
+  let number = 0
+  for (let at = 0; at < text.length; ) {
+    const end = text.indexOf(ROW_END, at)
+    yield { id: String(number++), text: text.toString('utf8', at, end) }
+    at = end + 1
+  }
+}
+
+if (verb === 'build') {
+  const before = process.cpuUsage()
+  const index = buildIndex(rowsOf(readFileSync(files[0]!)))
+  const { user, system } = process.cpuUsage(before)
+  writeFileSync(files[1]!, index)
+  print({
+    indexBytes: index.byteLength,
+    cpuSeconds: (user + system) / 1e6,
+    peakRssBytes: process.resourceUsage().maxRSS * 1024,
+  })
+} else {
+  const started = performance.now()
+  const index = openIndex(readFileSync(files[0]!))
+  print({ openSeconds: (performance.now() - started) / 1000 })
+  for (const file of files.slice(1)) {
+    const queries = readQueries(readFileSync(file))
+    const counts = file.endsWith('counts.queries')
+    const ask = (query: Buffer) =>
+      counts
+        ? { count: index.count(query) }
+        : {
+            spans: index
+              .spans(query, { minLength: MIN_LENGTH, maxOwners: MAX_OWNERS })
+              .map(({ start, end, owners, ownerCount }) => [start, end, ownerCount, owners.map(Number)]),
+          }
+    for (const query of queries.slice(0, 8)) ask(query) // warm
+    for (const query of queries) {
+      const from = performance.now()
+      const answer = ask(query)
+      print({ file, ms: performance.now() - from, ...answer })
+    }
+  }
+  print({ peakRssBytes: process.resourceUsage().maxRSS * 1024 })
+}
