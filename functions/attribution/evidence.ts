@@ -28,7 +28,7 @@ export interface Shard {
 }
 /** Signed influence per row, units of 2^-20, or why there is none. */
 export type InfluenceAnswer =
-  | { storeDigest: string; rows: readonly (readonly [string, number])[] }
+  | { storeDigest: string; rows: readonly (readonly [string, number])[]; quarantined: readonly string[] }
   | { failed: string }
   | null
 
@@ -83,6 +83,7 @@ export const attribute = (
     },
     excluded: new Set([billing.payer, ...billing.linkedToPayer]),
     inManifest: ({ cluster }) => rows.has(cluster),
+    quarantined: new Set((scored?.quarantined ?? []).flatMap((row) => rows.get(row)?.cluster ?? [])),
   })
   const amounts = Object.fromEntries(
     Object.entries(result.pools).map(([name, amount]) => [name, String(amount)]),
@@ -112,7 +113,12 @@ const rowBook = (shards: readonly Shard[]): Map<string, BookedRow> =>
   )
 
 const creditOf = ({ datanetId, cluster, contributor }: BookedRow): Credit => ({ datanetId, cluster, contributor })
-const pick = ({ datanetId, cluster, contributor }: Credit): Credit => ({ datanetId, cluster, contributor })
+const pick = ({ datanetId, cluster, contributor, quarantined }: Credit): Credit => ({
+  datanetId,
+  cluster,
+  contributor,
+  ...(quarantined ? { quarantined } : {}),
+})
 
 const held = (span: IndexSpan, shard: Shard): HeldSpan => ({
   start: span.start,

@@ -14,6 +14,8 @@ const Refused = z.looseObject({ id: z.string(), error: z.looseObject({ code: z.s
 const Reply = z.looseObject({
   adapter: z.string(),
   store_digest: z.string(),
+  /** Rows of the store with extreme self-influence. */
+  quarantined: z.array(z.string()).default([]),
   scores: z.array(z.union([Scored, Refused])),
 })
 
@@ -45,17 +47,14 @@ export const askInfluence = async (
   const reply = Reply.parse(JSON.parse(Buffer.from(Body!).toString('utf8')))
   const byOutput = new Map(reply.scores.map((score) => [score.id, score]))
   return new Map(
-    transcripts.map((transcript) => [
-      transcript.receiptId,
-      answerOf(transcript, byOutput, reply.store_digest, storeDigest),
-    ]),
+    transcripts.map((transcript) => [transcript.receiptId, answerOf(transcript, byOutput, reply, storeDigest)]),
   )
 }
 
 const answerOf = (
   transcript: Transcript,
   byOutput: Map<string, z.output<typeof Scored> | z.output<typeof Refused>>,
-  replied: string,
+  { store_digest: replied, quarantined }: z.output<typeof Reply>,
   expected: string,
 ): InfluenceAnswer => {
   if (replied !== expected) return { failed: 'the influence store is not the one of this adapter' }
@@ -66,5 +65,5 @@ const answerOf = (
     if ('error' in score) return { failed: (score as z.output<typeof Refused>).error.code }
     for (const [row, value] of (score as z.output<typeof Scored>).rows) sums.set(row, (sums.get(row) ?? 0) + value)
   }
-  return { storeDigest: replied, rows: [...sums].sort(([a], [b]) => (a < b ? -1 : 1)) }
+  return { storeDigest: replied, rows: [...sums].sort(([a], [b]) => (a < b ? -1 : 1)), quarantined }
 }

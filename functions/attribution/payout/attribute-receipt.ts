@@ -34,6 +34,8 @@ export interface ReceiptEvidence {
   excluded: ReadonlySet<string>
   /** Is the row one that the adapter's signed manifest lists? Others score 0 (P12). */
   inManifest: (credit: Credit) => boolean
+  /** Clusters with extreme self-influence: they stay listed, what they would move goes to nobody. */
+  quarantined?: ReadonlySet<string>
 }
 
 export interface ReceiptAttribution extends Evidence, ReceiptShares {
@@ -50,6 +52,8 @@ export const attributeReceipt = (evidence: ReceiptEvidence): ReceiptAttribution 
   const rules = new Map(evidence.datanets.map((datanet) => [datanet.id, datanet]))
   const cap = Math.min(...evidence.datanets.map((datanet) => datanet.capBitsPerToken))
   const shortest = Math.min(...evidence.datanets.map((datanet) => datanet.minSpanBytes))
+  const held = <Entry extends Credit>(entry: Entry): Entry =>
+    evidence.quarantined?.has(entry.cluster) ? { ...entry, quarantined: true } : entry
   let totalBits = 0n
   const credits = new Map<string, Credit & { bits: bigint; sequence: number }>()
   for (const answer of evidence.answers) {
@@ -72,10 +76,10 @@ export const attributeReceipt = (evidence: ReceiptEvidence): ReceiptAttribution 
   const provenance = [...credits.values()]
     .filter(({ bits }) => bits > 0n)
     .sort((a, b) => a.sequence - b.sequence)
-    .map(({ sequence: _, ...credit }) => credit)
+    .map(({ sequence: _, ...credit }) => held(credit))
   const influence = perCluster(
     (evidence.influence?.scores ?? []).filter((row) => evidence.inManifest(row) && row.score !== 0n),
-  )
+  ).map(held)
   const coveredBits = provenance.reduce((sum, { bits }) => sum + bits, 0n)
   const confidence = evidence.influence?.confidence ?? 0n
   const pools = cutPools(evidence.net, evidence.split, { totalBits, coveredBits, confidence })

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { attributeReceipt } from '../../../functions/attribution/payout/attribute-receipt.ts'
+import { ownInfluence, ownParts } from '../../../functions/attribution/payout/own-part.ts'
 import { buildIndex, openIndex } from '../../../functions/attribution/provenance/index.ts'
 import type { Receipt } from '../../../functions/schema/receipt.ts'
 import type { EpochInputs } from '../../../functions/settlement/epoch/inputs.ts'
@@ -29,6 +30,7 @@ export const payByOurs = async (
   const model = new SmallModel(reference, seed)
   model.train(rows.map(({ text }) => text))
   const scorer = dampedFisher(rows.map(({ text }) => model.gradient(text)))
+  const own = ownParts(rows.map(({ text }) => Buffer.from(text)))
   const byId = new Map(rows.map((row) => [row.id, row]))
   const ends = new Map<number, number>()
   for (const [sequence, { batch }] of world.rows.entries()) ends.set(batch, Math.max(ends.get(batch) ?? 0, sequence))
@@ -65,7 +67,10 @@ export const payByOurs = async (
       answers: [{ prompt: Buffer.from(answer.prompt), output, tokens: information.tokens(answer.output), spans }],
       influence: {
         confidence: BigInt(CONFIDENCE),
-        scores: rows.map((row, i) => ({ ...credit(row), score: BigInt(Math.round(scores[i]! * 2 ** 20)) })),
+        scores: rows.map((row, i) => ({
+          ...credit(row),
+          score: ownInfluence(BigInt(Math.round(scores[i]! * 2 ** 20)), own[i]!),
+        })),
       },
       excluded,
       inManifest: () => true,

@@ -50,6 +50,19 @@ export class SmallModel {
     return gradient.map((value) => value / Math.max(1, positions))
   }
 
+  /** Mean loss of a text, nats a character. */
+  loss(text: string): number {
+    const probabilities = new Float32Array(VOCABULARY)
+    let sum = 0
+    let positions = 0
+    each(text, (context, next) => {
+      this.#probabilities(context, probabilities)
+      sum -= Math.log(probabilities[next]!)
+      positions++
+    })
+    return sum / Math.max(1, positions)
+  }
+
   #probabilities(context: number, out: Float32Array): void {
     let highest = Number.NEGATIVE_INFINITY
     for (let v = 0; v < VOCABULARY; v++) {

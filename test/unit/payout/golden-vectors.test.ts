@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { apportion } from '../../../functions/attribution/payout/apportion.ts'
+import { ownParts } from '../../../functions/attribution/payout/own-part.ts'
 import { cutPools } from '../../../functions/attribution/payout/pools.ts'
 import { creditTokens, type HeldSpan, type SpanPolicy } from '../../../functions/attribution/payout/token-credit.ts'
 import { feeOf } from '../../../functions/ledger/fee.ts'
@@ -48,6 +49,10 @@ describe('golden vectors, made by a third implementation in Python', () => {
       const found = creditTokens(tokens.map(stretch), spans, echoes.map(stretch), () => policy)
       expect(found.map((verdict) => ('to' in verdict ? verdict.to.cluster : verdict.nobody))).toEqual(verdicts)
     }
+  })
+  it('own part of a row', () => {
+    for (const { texts, own } of read('payout').own as { texts: string[]; own: string[] }[])
+      expect(ownParts(texts.map((text) => Buffer.from(text))).map(String)).toEqual(own)
   })
   it('a whole epoch, to the byte', async () => {
     const { inputs, log, expected } = read('receipts')

@@ -211,6 +211,15 @@ def credit(tokens, spans, echoes, policy):
     return verdicts
 
 
+# --- own part of a row -------------------------------------------------------------------------------------------------
+def own_part(text, earlier, window=16):
+    """Bytes outside every stretch of >= window bytes that one of the earlier texts holds, over all bytes; 2^-20 units."""
+    if not text:
+        return FINE
+    held = [any(text[a : a + window] in other for other in earlier for a in range(max(0, i - window + 1), min(i, len(text) - window) + 1)) for i in range(len(text))]
+    return floor(Fraction(held.count(False) * FINE, len(text)))
+
+
 # --- cases -------------------------------------------------------------------------------------------------------------
 def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -260,7 +269,18 @@ def payout_cases(chance):
                 spans.append(span)
         echoes = [[5, 12]] if chance.random() < 0.3 else []
         cases.append(dict(policy=policy, tokens=tokens, spans=spans, echoes=echoes, verdicts=credit(tokens, spans, echoes, policy)))
-    return dict(about="Who is credited for each output token: a cluster, or no-evidence | in-prompt | common. Offsets are bytes, ends exclusive.", credit=cases)
+    own = []
+    for _ in range(30):
+        texts = []
+        for _ in range(chance.randrange(1, 6)):
+            text = "".join(chance.choice("abé") for _ in range(chance.randrange(40)))
+            for other in chance.sample(texts, min(len(texts), chance.randrange(3))):
+                at = chance.randrange(len(other) + 1)
+                text += other[at : at + chance.randrange(40)]
+            texts.append(text)
+        raw = [text.encode() for text in texts]
+        own.append(dict(texts=texts, own=[str(own_part(text, raw[:i])) for i, text in enumerate(raw)]))
+    return dict(about="Who is credited for each output token: a cluster, or no-evidence | in-prompt | common. Offsets are bytes, ends exclusive. own: part of each row that no earlier row holds in stretches of 16 bytes, 2^-20 units.", credit=cases, own=own)
 
 
 def epoch_case(chance):

@@ -12,6 +12,10 @@ const repeated = fc
     texts: picks.map((pick) => pool[pick % pool.length]!),
     output: join(pool[0]!, more),
   }))
+/** Long enough to hold windows of 16 bytes: by itself fast-check stays near 10. */
+const rowTexts = fc
+  .array(fc.constantFrom(97, 98, 99), { maxLength: 60, size: 'max' })
+  .map((codes) => Uint8Array.from(codes))
 const bitsOf = (attribution: { provenance: readonly { cluster: string; bits: bigint }[] }) =>
   new Map(attribution.provenance.map(({ cluster, bits }) => [cluster, bits]))
 const credit = 'token-credit.ts'
@@ -259,5 +263,79 @@ property(
     'the prompt is not looked at': [
       { file: credit, from: "if (echoes.some((echo) => covers(echo, token))) return { nobody: 'in-prompt' }", to: '' },
     ],
+  },
+)
+
+property(
+  'P7, P19 a row’s own part: none of a copy, unmoved by later rows, and an edit’s is bounded by what was edited',
+  ({ ownParts, ownInfluence }) =>
+    fc.assert(
+      fc.property(
+        fc.array(rowTexts, { minLength: 1, maxLength: 5 }),
+        fc.array(rowTexts, { maxLength: 4 }),
+        fc.nat(),
+        fc.nat(),
+        (early, late, which, where) => {
+          const copied = early[which % early.length]!
+          const edited = Uint8Array.from(copied)
+          if (edited.length > 0) edited[where % edited.length] = 122
+          const parts = ownParts([...early, copied, edited, ...late])
+          expect(parts.slice(0, early.length)).toEqual(ownParts(early))
+          for (const part of parts) expect(part >= 0n && part <= 1n << 20n).toBe(true)
+          const [copy, edit] = parts.slice(early.length) as [bigint, bigint]
+          if (copied.length >= 16) expect(copy).toBe(0n)
+          // One changed byte frees at most the stretches too short to be evidence on both sides of it.
+          if (copied.length > 0) expect(Number(edit) / 2 ** 20).toBeLessThanOrEqual(Math.min(1, 31 / copied.length))
+          expect(ownInfluence(-7n, copy)).toBe(-ownInfluence(7n, copy))
+          expect(ownInfluence(900n, copy) <= 900n).toBe(true)
+        },
+      ),
+    ),
+  {
+    'only the row before is looked at': [
+      {
+        file: 'own-part.ts',
+        from: 'const seen = new Set<string>()\n  return',
+        to: 'let seen = new Set<string>()\n  return',
+      },
+      {
+        file: 'own-part.ts',
+        from: 'for (const window of windows) seen.add(window)',
+        to: 'seen = new Set(windows)',
+      },
+    ],
+    'stretches are counted twice where they overlap': [{ file: 'own-part.ts', from: 'Math.max(at, heldTo)', to: 'at' }],
+    'the part is not applied': [
+      {
+        file: 'own-part.ts',
+        from: '(score * ownPart) / FINE',
+        to: '(score * ownPart) / FINE + (score > 800n ? score : 0n)',
+      },
+    ],
+  },
+)
+
+property(
+  'quarantined clusters stay listed and earn nothing; nobody else’s part grows',
+  ({ attributeReceipt }) =>
+    fc.assert(
+      fc.property(outputs, corpora, fc.nat(), (output, texts, pick) => {
+        // One contributor a cluster, so that a share is a cluster's.
+        const corpus = docs(texts).map((doc) => ({ ...doc, contributor: doc.cluster }))
+        const away = corpus[pick % corpus.length]!.cluster
+        const scores = corpus.map(({ text: _, ...holder }, i) => ({ ...holder, score: BigInt(5 + i) }))
+        const change = { influence: { confidence: 1n << 19n, scores } }
+        const free = attributeReceipt(evidenceOf(output, corpus, change))
+        const held = attributeReceipt(evidenceOf(output, corpus, { ...change, quarantined: new Set([away]) }))
+        expect(held.pools).toEqual(free.pools)
+        expect(held.shares).toEqual(free.shares.filter(({ payee }) => payee !== away))
+        expect(held.influence.map(({ cluster }) => cluster)).toEqual(free.influence.map(({ cluster }) => cluster))
+        for (const entry of [...held.influence, ...held.provenance])
+          expect(entry.quarantined === true).toBe(entry.cluster === away)
+      }),
+    ),
+  {
+    'the mark is not set on influence': [{ file: 'attribute-receipt.ts', from: ').map(held)', to: ')' }],
+    'the mark is not looked at': [{ file: 'cluster-shares.ts', from: ' || quarantined.has(effect.cluster)', to: '' }],
   },
 )

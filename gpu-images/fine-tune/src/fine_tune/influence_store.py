@@ -30,7 +30,7 @@ def fit(base: Path, adapters: list[Path], examples: list[Example], job: Job, mod
     except ImportError as error:
         raise Refusal("no-influence", f"this image lacks the package influence ({error})") from None
     rows = [{"id": e.row.id, "cluster": e.row.cluster, "contributor": e.row.contributor, "input_ids": e.input_ids,
-             "labels": e.labels} for e in examples]
+             "labels": e.labels, "text": e.row.text, "sequence": e.row.sequence} for e in examples]
     try:
         store = fit_store(base, adapters, rows, model / "influence", adapter_dir=model,
                           settings=Settings(components=int(job.influence["directions"])),

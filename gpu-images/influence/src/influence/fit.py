@@ -17,6 +17,7 @@ from .digests import base_digest
 from .gradient_source import GradientSource
 from .gradients import batches, losses
 from .methods import METHODS, RowVectors
+from .own_part import own_parts_of
 from .probe import LoraProbe
 from .quantise import quantise, unpack
 from .rotation import MatrixRotation
@@ -141,7 +142,8 @@ def fit_store(base_dir, checkpoints, rows, out_dir, *, adapter_dir=None, setting
                                        for side, t in (("A", m.a), ("B", m.b))} for c, a in enumerate(adapters)}
         with staged(out) as folder:
             digest = write_store(folder, header, [
-                {"id": s.id, "cluster": s.cluster, "contributor": s.contributor} for s in sequences],
+                {"id": s.id, "cluster": s.cluster, "contributor": s.contributor, "own": own}
+                for s, own in zip(sequences, own_parts_of(records))],
                 {"rows": stored, "rotation": {**_rotation_tensors(rotations), **queries}, "groups": groups, **weights})
     return {"storeDigest": digest, "adapterDigest": bound_to, "rows": len(sequences),
             "scored": len(sequences) - len(header["unscored"]), "checkpoints": len(adapters),

@@ -10,6 +10,7 @@ from . import errors
 from .adapter import adapter_digest
 from .base_model import Base, load_base
 from .digests import base_digest
+from .quarantine import quarantined
 from .score import Scorer
 from .store import read_store
 
@@ -62,6 +63,7 @@ class Residency:
             raise errors.store_mismatch("the store was fitted on another base model")
         scorer = Scorer(base, store)
         scorer.confidence = confidence_of(folder)
+        scorer.quarantined = [store.row_ids[i] for i in quarantined(store.rows["selfnorms"].tolist())]
         return scorer
 
     def _evict(self, keep: str) -> None:

@@ -19,6 +19,7 @@ from .methods import METHODS
 from .residency import Residency
 from .score import Scorer
 from .sources import source_from
+from .store import Store
 
 UNIT = 1 << 20
 TOP_ROWS = 256
@@ -58,11 +59,17 @@ def _check_output(output: dict) -> dict:
     return {"id": output["id"], "prompt": output.get("prompt", ""), "completion": output["completion"]}
 
 
-def top_rows(scores: torch.Tensor, row_ids: list[str], count: int) -> list[list]:
-    """The `count` rows with the largest |score|, as integers in 2^-20 units; ties in store order; zeros left out."""
-    order = torch.sort(scores.abs(), descending=True, stable=True).indices[:count].tolist()
-    units = [(row_ids[i], round(float(scores[i]) * UNIT)) for i in order]
+def top_rows(scores: torch.Tensor, store: Store, count: int) -> list[list]:
+    """The `count` rows with the largest |score|, as integers in 2^-20 units; ties in store order; zeros left out.
+    A row's influence speaks for the part of it that is its own text (own_part.py); truncated towards zero."""
+    weighted = scores.double() * torch.tensor(store.own, dtype=torch.float64)
+    order = torch.sort(weighted.abs(), descending=True, stable=True).indices[:count].tolist()
+    units = [(store.row_ids[i], own_influence(round(float(scores[i]) * UNIT), store.own[i])) for i in order]
     return [[row, value] for row, value in units if value]
+
+
+def own_influence(score: int, own: int) -> int:
+    return score * own // UNIT if score >= 0 else -(-score * own // UNIT)
 
 
 def score_one(scorer: Scorer, output: dict, method: str, top: int) -> dict:
@@ -71,7 +78,7 @@ def score_one(scorer: Scorer, output: dict, method: str, top: int) -> dict:
         scored = scorer.score(scorer.sequence(_check_output(output)), method)
     except InfluenceError as refused:
         return {"id": output["id"], "error": refused.as_dict()}
-    rows = [] if scored.gated else top_rows(scored.scores, scorer.store.row_ids, top)
+    rows = [] if scored.gated else top_rows(scored.scores, scorer.store, top)
     return {"id": output["id"], "rows": rows, "gated": scored.gated, "loss": round(scored.loss * UNIT)}
 
 
@@ -83,7 +90,7 @@ def answer(residency: Residency, body) -> dict:
             raise errors.store_mismatch(f"the store holds no {method!r} rows")
         scores = [score_one(scorer, output, method, top) for output in outputs]
     return {"adapter": adapter, "store_digest": scorer.store.digest, "method": method,
-            "confidence": scorer.confidence, "scores": scores}
+            "confidence": scorer.confidence, "quarantined": scorer.quarantined, "scores": scores}
 
 
 def create_app(residency: Residency) -> FastAPI:

@@ -1,7 +1,7 @@
 """The influence store of one adapter: flat files, each with its sha256 in a versioned header.
 
   store.json             header: format, version, adapter and base digest, settings, checkpoints, methods, files
-  rows.jsonl             id, cluster, contributor of each row, in index order
+  rows.jsonl             id, cluster, contributor of each row and the part that is its own text (2^-20), in index order
   rows.safetensors       <method>.codes (N, bytes), <method>.scales (N) float16; selfnorms (N); losses (N)
   groups.safetensors     <method>.contributors (groups, k): sums of normalised row vectors
   rotation.safetensors   <checkpoint>.<matrix>.{left,right,row,column,eigenvalue}; <method>.{scale,components}
@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 
 from . import errors
 from .digests import file_digest
+from .own_part import UNIT
 from .rotation import MatrixRotation
 
 FORMAT, VERSION = "openledger-influence-store", 1
@@ -37,6 +38,7 @@ class Store:
     row_ids: list[str]
     clusters: list[str]
     contributors: list[str]
+    own: list[int]
     rows: dict[str, torch.Tensor]
     groups: dict[str, torch.Tensor]
     queries: dict[str, torch.Tensor]
@@ -134,7 +136,7 @@ def read_store(folder: Path, adapter_digest: str | None = None) -> Store:
     records = [json.loads(line) for line in (folder / "rows.jsonl").read_text().split("\n") if line]
     queries = load_file(folder / "rotation.safetensors")
     store = Store(header, digest, [r["id"] for r in records], [r["cluster"] for r in records],
-                  [r["contributor"] for r in records], load_file(folder / "rows.safetensors"),
+                  [r["contributor"] for r in records], [r.get("own", UNIT) for r in records], load_file(folder / "rows.safetensors"),
                   load_file(folder / "groups.safetensors"), queries, folder=folder)
     for c, dampings in enumerate(header["dampings"]):
         parts = [{n: queries[f"{c}.{m}.{n}"] for n in ("left", "right", "row", "column", "eigenvalue")}
