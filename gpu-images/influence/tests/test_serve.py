@@ -46,7 +46,9 @@ def test_scores_are_signed_integers_and_the_planted_row_is_first(client, rows, m
     folder = models / "adapters" / "adapter1"
     scorer = open_scorer(folder / "influence", base_dir, folder)
     scored = scorer.score(scorer.sequence({"id": "a", "prompt": "", "completion": rows[6]["text"]})).scores
-    assert entry["rows"][0][1] == round(float(scored[6]) * 2**20)
+    own = scorer.store.own  # a row's influence speaks for the part of it that is its own text
+    assert own[0] == 2**20 and 0 < own[6] < 2**20 and reply["quarantined"] == []
+    assert entry["rows"][0][1] == round(float(scored[6]) * 2**20) * own[6] // 2**20
 
 
 def test_a_bad_output_gets_its_error_and_the_others_their_scores(client):
