@@ -5,7 +5,7 @@ import { dampedFisher, dataInf, type GradientScorer } from './scorers.ts'
 import { SmallModel } from './small-model.ts'
 
 /** Total variation distance (0 same, 1 disjoint) between the contributors' shares and those that retraining gives. */
-export interface WeightingErrors {
+interface WeightingErrors {
   /** Raw scores x fee, summed over the answers, clamped at the end: what our weighting is compared with. */
   unweighted: number
   /** The rule: scaled per answer so that positives sum to 1, x fee, summed, clamped at the end. */
