@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { arch, platform } from 'node:os'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { HDNodeWallet, JsonRpcProvider, Wallet } from 'ethers'
 import { repository, tether, venvPython } from './paths.ts'
 import { type Child, startChild } from './processes/child.ts'
@@ -17,6 +18,8 @@ export interface Chain {
   readonly guardianKey: string
   /** Gives an account coin for gas, if it has less. */
   fund(address: string): Promise<void>
+  /** Writes blocks and state to disk now; a clean stop does so too. */
+  save(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -29,14 +32,13 @@ export interface ChainOptions {
 const CHAIN_ID = 31_337
 const READY_MS = 20_000
 const GAS_MONEY = 10n ** 19n
-/** anvil writes its state on a clean stop and, for the other kind of stop, every so many seconds. */
-const STATE_SECONDS = '5'
 
 /** Starts anvil on the state that an earlier run left, and waits until it answers. */
 export async function startChain(options: ChainOptions): Promise<Chain> {
   await mkdir(options.dir, { recursive: true })
   const mnemonic = await rememberedMnemonic(join(options.dir, 'mnemonic'))
   const rpcUrl = `http://127.0.0.1:${options.port}`
+  const state = join(options.dir, 'state.json')
   const child = startChild({
     name: 'L2 (anvil)',
     command: venvPython,
@@ -44,7 +46,7 @@ export async function startChain(options: ChainOptions): Promise<Chain> {
       ...['-S', '-E', tether, '10', anvilBinary(), '--host', '127.0.0.1', '--port', String(options.port)],
       ...['--chain-id', String(CHAIN_ID), '--hardfork', 'prague', '--enable-tx-gas-limit', '--quiet'],
       ...['--accounts', '3', '--mnemonic', mnemonic],
-      ...['--state', join(options.dir, 'state.json'), '--state-interval', STATE_SECONDS],
+      ...['--state', state],
     ],
     logFile: options.logFile,
   })
@@ -60,6 +62,12 @@ export async function startChain(options: ChainOptions): Promise<Chain> {
     async fund(address) {
       if ((await provider.getBalance(address)) >= GAS_MONEY / 2n) return
       await provider.send('anvil_setBalance', [address, `0x${GAS_MONEY.toString(16)}`])
+    },
+    async save() {
+      // anvil's own interval writes the file in place: a kill in the middle would leave half of it.
+      const dump: string = await provider.send('anvil_dumpState', [])
+      await writeFile(`${state}.new`, gunzipSync(Buffer.from(dump.slice(2), 'hex')))
+      await rename(`${state}.new`, state)
     },
     async stop() {
       provider.destroy()

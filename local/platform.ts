@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Checkpoints } from './checkpoints.ts'
 import { apiUrl } from './deploy.ts'
 import { type Emulator, startEmulator, stateFolder } from './emulator/emulator.ts'
 import { type Chain, startChain } from './l2.ts'
@@ -16,6 +17,7 @@ export interface Platform {
   readonly chain: Chain
   readonly deployed: Deployed
   readonly api: { baseUrl: string; openaiBaseUrl: string }
+  readonly checkpoints: Checkpoints
   /** Resolves with a reason when a part of the platform ended by itself. */
   readonly broken: Promise<string>
   stop(): Promise<void>
@@ -51,6 +53,11 @@ export async function startPlatform(
       (await progress.stage('deploy', 'cdk bootstrap, contracts, cdk deploy', () =>
         deployProduct({ dir, emulator, chain, note: progress.note }),
       ))
+    const checkpoints = new Checkpoints({ emulator, chain })
+    // Stopped before the servers, and written once more after them, while the folder is still ours.
+    parts.splice(1, 0, { stop: async () => checkpoints.last() })
+    parts.push({ stop: () => checkpoints.stop() })
+    checkpoints.start()
     const baseUrl = apiUrl(emulator.endpoint, deployed.outputs['ApiId'] ?? '', stageOf(deployed))
     return {
       dir,
@@ -58,6 +65,7 @@ export async function startPlatform(
       chain,
       deployed,
       api: { baseUrl, openaiBaseUrl: `${baseUrl}/v1` },
+      checkpoints,
       broken: Promise.race([emulator.child, chain.child].map(({ name, exited }) => exited.then(() => `${name} ended`))),
       stop,
     }

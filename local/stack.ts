@@ -65,6 +65,7 @@ export async function deployProduct(options: StackOptions): Promise<Deployed> {
   await Promise.all([settler, watcher].map((address) => chain.fund(address)))
   const outputs = await cdk(settings({ chain, contracts, settler }))
   await emulator.enforceIam(true)
+  await chain.save()
   await emulator.save()
   const deployed = { outputs, contracts, fingerprint: await fingerprint() }
   await mkdir(dir, { recursive: true })

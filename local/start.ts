@@ -74,7 +74,7 @@ async function example(platform: Platform, report: Progress): Promise<void> {
           contracts,
           deployerKey: platform.chain.deployerKey,
         },
-        journal: new Journal(resolve(platform.dir, 'example.json')),
+        journal: new Journal(resolve(platform.dir, 'example.json'), platform.checkpoints),
         log: report.note,
       },
       { setup: report.seconds['setup'] ?? 0, deploy: report.seconds['deploy'] ?? 0 },

@@ -8,7 +8,7 @@ import { ensureSetup } from '../local/setup/setup.ts'
 
 /**
  * `npm test`: every suite of every language, one after another on two cores, and one closing line with the sum.
- * `npm test -- unit` (or infra, integration, e2e, python, contracts) runs one of them.
+ * `npm test -- unit` (or lint, infra, integration, e2e, python, contracts) runs one of them.
  */
 interface Count {
   passed: number
@@ -77,7 +77,14 @@ const forge = async (): Promise<Count> => {
   return { passed, failed: failed + (code !== 0 && failed === 0 ? 1 : 0) }
 }
 
+/** Formats, types, one-way doors, unused code: one check that stands or falls. */
+const lint = async (): Promise<Count> => {
+  const { code } = await run('npm', ['run', '--silent', 'lint'], repository)
+  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
+}
+
 const suites: [name: string, group: string, suite: () => Promise<Count>][] = [
+  ['lint', 'lint', lint],
   ['unit', 'unit', vitest('unit')],
   ['infra', 'infra', vitest('infra')],
   ['contracts', 'contracts', forge],

@@ -15,6 +15,13 @@ export interface Emulator {
   enforceIam(enabled: boolean): Promise<void>
   /** Writes everything to disk now; a clean stop does so too. */
   save(): Promise<void>
+  /** Copies the state as it is now, in memory; `commit` writes the copy. From the first call on it saves only when asked. */
+  stage(): Promise<void>
+  commit(): Promise<void>
+  /** Cancels a share (0 to 1) of all DynamoDB transactions, as AWS does under contention. */
+  injectConflicts(share: number): Promise<void>
+  /** Items that DynamoDB was asked to write since the start. */
+  writes(): Promise<number>
   stop(): Promise<void>
 }
 
@@ -75,6 +82,13 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     },
     enforceIam: async (enabled) => void (await control('auth', { enabled })),
     save: async () => void (await control('save', {})),
+    stage: async () => void (await control('stage', {})),
+    commit: async () => void (await control('commit', {})),
+    injectConflicts: async (share) => void (await control('conflicts', { share })),
+    async writes() {
+      const { writes } = (await control('health')) as { writes: Record<string, number> }
+      return Object.values(writes).reduce((sum, count) => sum + count, 0)
+    },
     stop: () => child.stop(60_000),
   }
 }

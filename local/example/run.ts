@@ -77,13 +77,17 @@ export const runExample = async (
   const broken = checkControls(paid, datanets)
   const contributors = datanets.flatMap(({ contributors: each }) => each)
   const epoch = await timed('settle', async () => {
-    const number = await journal.once('epoch', async () => (await operator.api.post('/epochs:close')).epoch as number)
+    const number = Math.max(...receipts.map(({ epoch: stamped }) => stamped as number))
+    const closed = async () => {
+      const { items } = await operator.api.get('/epochs')
+      return items.find((candidate: { number: number }) => candidate.number === number)
+    }
+    if (!(await closed())) await operator.api.post('/epochs:close')
     return until(
       `epoch ${number} on chain`,
       240,
       async () => {
-        const { items } = await operator.api.get('/epochs')
-        const found = items.find((candidate: { number: number }) => candidate.number === number)
+        const found = await closed()
         return found?.state === 'settled' ? found : undefined
       },
       1000,

@@ -13,6 +13,9 @@ import { runExample } from '../../local/example/run.ts'
 import { venvPython } from '../../local/paths.ts'
 import { type Platform, startPlatform } from '../../local/platform.ts'
 import { createProgress } from '../../local/setup/progress.ts'
+import { accessMatrix } from './access-matrix.ts'
+import { startAndKill } from './kill.ts'
+import { townOf } from './town.ts'
 
 /** The whole product, deployed by the real CDK CLI with IAM enforced, through its public API only. */
 const dir = mkdtempSync(join(tmpdir(), 'openledger-e2e-'))
@@ -39,11 +42,14 @@ const contextOf = (): ExampleContext => ({
     contracts: platform.deployed.contracts,
     deployerKey: platform.chain.deployerKey,
   },
-  journal: new Journal(join(dir, 'example.json')),
+  journal: new Journal(join(dir, 'example.json'), platform.checkpoints),
   log: (line) => process.stderr.write(`${line}\n`),
 })
 
 beforeAll(async () => {
+  // Killed while it trains, and again while it pays: everything below is asked of what came back.
+  await startAndKill(dir, /training \S+ started/, 4_000)
+  await startAndKill(dir, /— settle/, 2_000)
   platform = await startPlatform(dir, createProgress())
   context = contextOf()
   await runExample(context, { setup: 0, deploy: 0 })
@@ -77,6 +83,16 @@ const smallRecipe = async (name: string) => {
   }))
   return { name, baseId, datanets: named, price, split, limits: { maxSeconds: 60 } }
 }
+
+test('killed twice in the middle, it went on: one epoch was paid, once', async () => {
+  const { items } = await new ApiClient(run.api.baseUrl, run.people.operator).get('/epochs')
+  expect(items).toHaveLength(1)
+  expect(items[0]).toMatchObject({ number: 1, state: 'settled', total: run.epoch.total })
+  // The wallets were new: what they hold is what this epoch paid them, and no more than its total.
+  const paid = run.payees.reduce((sum: bigint, payee: { paid: string }) => sum + BigInt(payee.paid), 0n)
+  expect(paid).toBeGreaterThan(0n)
+  expect(paid).toBeLessThanOrEqual(BigInt(run.epoch.total))
+})
 
 test('run.json is private, and every payee received on chain what the ledger accrued', () => {
   expect(statSync(join(dir, 'run.json')).mode & 0o777).toBe(0o600)
@@ -157,6 +173,31 @@ test('the same Idempotency-Key is billed once and answered the same', async () =
   expect(await ask()).toEqual(first)
   expect((await api.get('/accounts/me')).balance).toBe(balance)
 })
+
+test('200 requests of one account with transaction conflicts: no 5xx, and the money is exact', async () => {
+  const api = new ApiClient(run.api.baseUrl, run.keys.client)
+  const sum = (account: { balance: string; held: string }) => BigInt(account.balance) + BigInt(account.held)
+  const before = await api.get('/accounts/me')
+  await platform.emulator.injectConflicts(0.3)
+  const fees: bigint[] = []
+  const refused: number[] = []
+  const rest = Array.from({ length: 200 }, (_, n) => n)[Symbol.iterator]()
+  const ask = async () => {
+    for (const n of rest) {
+      const body = JSON.stringify({ model: run.adapters[0].name, prompt: `${n}`, max_tokens: 1, temperature: 0 })
+      const headers = { authorization: `Bearer ${run.keys.client}`, 'content-type': 'application/json' }
+      const reply = await fetch(`${run.api.openaiBaseUrl}/completions`, { method: 'POST', headers, body })
+      if (reply.ok) fees.push(BigInt((await reply.json()).openledger.fee))
+      else refused.push(reply.status)
+    }
+  }
+  // As many at once as a laptop has Lambda workers for; the ledger's own test has all 200 at once.
+  await Promise.all(Array.from({ length: 16 }, ask)).finally(() => platform.emulator.injectConflicts(0))
+  const after = await api.get('/accounts/me')
+  expect(refused.filter((status) => status !== 429)).toEqual([])
+  expect(after.held).toBe('0')
+  expect(sum(before) - sum(after)).toBe(fees.reduce((total, fee) => total + fee, 0n))
+}, 240_000)
 
 test('other people’s resources do not exist, and operators’ routes are closed', async () => {
   const [name] = Object.keys(run.people.contributors)
@@ -243,3 +284,5 @@ test(
   },
   5 * MINUTES,
 )
+
+accessMatrix(() => townOf(run, context.journal.done))

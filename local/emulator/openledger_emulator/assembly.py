@@ -10,6 +10,7 @@ from .hooks import (
     background_roles,
     cloudformation,
     control,
+    gateway_responses,
     lambda_worker,
     logs_arns,
     response_streaming,
@@ -20,6 +21,7 @@ from .hooks import (
     sqs_batches,
     state_machines,
     stream_records,
+    transaction_conflicts,
 )
 from .sagemaker.service import SageMaker
 from .settings import Settings
@@ -46,15 +48,13 @@ def install(settings: Settings) -> SageMaker:
     logs_arns.install()
     sqs_batches.install()
     stream_records.install()
+    transaction_conflicts.install()
     copy_under_load()
     response_streaming.install()
-    secure_transport.install()
-    logs_arns.install()
-    sqs_batches.install()
-    stream_records.install()
-    copy_under_load()
+    gateway_responses.install()
     app = response_streaming.wrap(seam.need("app", "app", "assembly"))
-    app = control.wrap(app, settings.control_token, _snapshots.save, lambda: processes(service))
+    saves = {"save": _snapshots.save, "stage": _snapshots.stage, "commit": _snapshots.commit}
+    app = control.wrap(app, settings.control_token, saves, lambda: processes(service))
     seam.replace("app", "app", _after_start(app, service), "assembly")
     _running.append(service)
     return service

@@ -1,8 +1,14 @@
-"""Saving while it runs: MiniStack writes its state at a clean stop only, and a machine can die without one."""
+"""Saving while it runs: MiniStack writes its state at a clean stop only, and a machine can die without one.
+
+Two ways: every ten seconds by itself, or in two steps when the starter asks. `stage` keeps a copy of the state in
+memory, `commit` writes it. In between the starter saves what must never be older than this state: the L2.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -41,7 +47,9 @@ class Snapshots:
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
+        self._asked = threading.Event()
         self._writing = threading.Lock()
+        self._staged: dict[str, str] = {}
 
     def start(self) -> None:
         """Begin; from now on MiniStack's own save at its stop waits for ours, and ours ends with it."""
@@ -61,14 +69,44 @@ class Snapshots:
     def save(self, everything: bool = True) -> None:
         """One consistent write per service; a service that changes under the copy is written by the next round."""
         with self._writing:
-            services = need("app", "_build_persistence_save_dict", _HOOK)()
-            chosen = {key: get for key, get in services.items() if everything or key not in _HEAVY}
-            need("core.persistence", "save_all", _HOOK)(chosen)
+            need("core.persistence", "save_all", _HOOK)(_services(everything))
+
+    def stage(self) -> None:
+        """Copy the state as it is now. From the first call on, nothing is saved but what is asked for."""
+        self._asked.set()
+        encode = need("core.persistence", "_json_default", _HOOK)
+        version = need("core.persistence", "_state_format_version", _HOOK)
+        with self._writing:
+            states = {key: get() for key, get in _services(everything=False).items()}
+            self._staged = {
+                key: json.dumps({"__ministack_format__": version(key), "payload": state}, default=encode)
+                for key, state in states.items()
+                if state is not None
+            }
+
+    def commit(self) -> None:
+        """Write what was staged: first all files, then all names, so that a kill leaves the one state or the other."""
+        folder = need("core.persistence", "STATE_DIR", _HOOK)
+        with self._writing:
+            staged, self._staged = self._staged, {}
+            if self._stopped.is_set():  # MiniStack's own last save is newer
+                return
+            names = [os.path.join(folder, f"{key}.json") for key in staged]
+            for name, text in zip(names, staged.values(), strict=True):
+                with open(f"{name}.staged", "w") as file:
+                    file.write(text)
+            for name in names:
+                os.replace(f"{name}.staged", name)
 
     def _loop(self) -> None:
         logging.getLogger("persistence").setLevel(logging.WARNING)
-        while not self._stopped.wait(_SECONDS):
+        while not self._stopped.wait(_SECONDS) and not self._asked.is_set():
             try:
                 self.save(everything=False)
             except Exception:
                 _log.warning("snapshot failed; the next one follows in %s s", _SECONDS, exc_info=True)
+
+
+def _services(everything: bool) -> dict[str, Callable[[], dict | None]]:
+    services = need("app", "_build_persistence_save_dict", _HOOK)()
+    return {key: get for key, get in services.items() if everything or key not in _HEAVY}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 from openledger_emulator import identity, seam
@@ -14,6 +15,7 @@ from openledger_emulator.hooks import (
     background_roles,
     cloudformation,
     control,
+    gateway_responses,
     lambda_worker,
     logs_arns,
     resumption,
@@ -24,6 +26,7 @@ from openledger_emulator.hooks import (
     sqs_batches,
     state_machines,
     stream_records,
+    transaction_conflicts,
 )
 
 SCOPE = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sagemaker/aws4_request"
@@ -32,6 +35,14 @@ pytestmark = pytest.mark.usefixtures("service")
 
 def test_the_tested_version_is_installed():
     assert seam.version() == seam.TESTED_VERSION
+
+
+def test_every_hook_is_tested_here():
+    """By its HOOK, or by something else of the module: an import alone is no test."""
+    here = Path(__file__)
+    modules = {path.stem for path in (here.parents[1] / "openledger_emulator" / "hooks").glob("[a-z]*.py")}
+    text = here.read_text()
+    assert [name for name in sorted(modules) if f"{name}." not in text] == []
 
 
 def test_a_moved_name_is_reported_with_its_hook():
@@ -182,6 +193,21 @@ def test_response_streaming_resolves_the_streaming_uri():
     assert apigateway_v1._extract_lambda_ref_from_integration_uri(uri) == arn, response_streaming.HOOK
 
 
+def test_an_import_brings_the_gateway_responses():
+    from ministack.services import apigateway_v1
+
+    template = '{"code":"unauthenticated"}'
+    answers = {"UNAUTHORIZED": {"statusCode": 401, "responseTemplates": {"application/json": template}}}
+    spec = {"openapi": "3.0.1", "info": {"title": "t", "version": "1"}, "paths": {},
+            "x-amazon-apigateway-gateway-responses": answers}  # fmt: skip
+    api = apigateway_v1._import_rest_api(spec, {})
+    request = {"api_id": api, "stage": {}, "headers": {}, "query_params": {}, "path_params": {}, "request_id": "r",
+               "resource_path": "/", "stage_name": "live"}  # fmt: skip
+    error = apigateway_v1._gw_error("UNAUTHORIZED", "Unauthorized")
+    status, _, body = apigateway_v1._gateway_error_response(error, request)
+    assert (status, body.decode()) == (401, template), gateway_responses.HOOK
+
+
 def test_secure_transport_is_pinned():
     from ministack import app
     from ministack.core import iam_evaluator
@@ -282,3 +308,47 @@ def test_stream_records_survive_a_restart():
     dynamodb.load_persisted_state(json.loads(saved, object_hook=persistence._json_object_hook))
     assert dynamodb.stream_end_position("t") == 7, stream_records.HOOK
     assert dynamodb.stream_records_since("t", 6, 10) == [{"eventID": "2"}]
+
+
+def test_transactions_conflict_when_asked_and_writes_are_counted():
+    from ministack import app
+
+    def ask(operation: str, body: dict):
+        headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
+        return asyncio.run(app.SERVICE_HANDLERS["dynamodb"]("POST", "/", headers, json.dumps(body).encode(), {}))
+
+    key = [{"AttributeName": "PK", "KeyType": "HASH"}]
+    ask("CreateTable", {"TableName": "contended", "KeySchema": key, "BillingMode": "PAY_PER_REQUEST",
+                        "AttributeDefinitions": [{"AttributeName": "PK", "AttributeType": "S"}]})  # fmt: skip
+    put = {"TransactItems": [{"Put": {"TableName": "contended", "Item": {"PK": {"S": name}}}} for name in "ab"]}
+    before = transaction_conflicts.WRITES["TransactWriteItems"]
+    transaction_conflicts.inject(1)
+    try:
+        status, headers, body = ask("TransactWriteItems", put)
+    finally:
+        transaction_conflicts.inject(0)
+    assert (status, headers["x-amzn-errortype"]) == (400, "TransactionCanceledException"), transaction_conflicts.HOOK
+    assert [reason["Code"] for reason in json.loads(body)["CancellationReasons"]] == ["TransactionConflict", "None"]
+    assert ask("Scan", {"TableName": "contended"})[0] == 200
+    assert json.loads(ask("Scan", {"TableName": "contended"})[2])["Count"] == 0
+    assert ask("TransactWriteItems", put)[0] == 200
+    assert json.loads(ask("Scan", {"TableName": "contended"})[2])["Count"] == 2
+    assert transaction_conflicts.WRITES["TransactWriteItems"] == before + 2
+
+
+def test_a_staged_state_is_written_as_it_was(monkeypatch, tmp_path):
+    from ministack.core import persistence
+    from openledger_emulator.snapshots import Snapshots
+
+    from ministack.services import iam
+
+    monkeypatch.setattr(persistence, "STATE_DIR", str(tmp_path))
+    snapshots = Snapshots()
+    iam._roles["early"] = {"RoleName": "early"}
+    snapshots.stage()
+    iam._roles["late"] = {"RoleName": "late"}
+    assert not list(tmp_path.iterdir())
+    snapshots.commit()
+    text = (tmp_path / "iam.json").read_text()
+    assert "early" in text and "late" not in text
+    assert not list(tmp_path.glob("*.staged"))

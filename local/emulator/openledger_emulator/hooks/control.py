@@ -1,4 +1,5 @@
-"""Our own routes of the gateway, for whoever started it: `/_openledger/auth`, `/_openledger/save`, `/_openledger/health`.
+"""Our own routes of the gateway, for whoever started it: `/_openledger/auth`, `save`, `stage`, `commit`,
+`conflicts`, `health`.
 
 They need the control token that the starter passed by environment: a web page that a user has open can reach a
 loopback port, and must not be able to switch IAM off.
@@ -14,13 +15,14 @@ import time
 from collections.abc import Callable
 
 from ..seam import need
+from . import transaction_conflicts
 
 HOOK = "control"
 PREFIX = "/_openledger/"
 TOKEN_HEADER = b"x-openledger-control"
 
 
-def wrap(app, token: str, save: Callable[[], None], processes: Callable[[], dict]):
+def wrap(app, token: str, saves: dict[str, Callable[[], None]], processes: Callable[[], dict]):
     """The ASGI app with the control routes in front."""
 
     async def controlled(scope, receive, send):
@@ -37,11 +39,15 @@ def wrap(app, token: str, save: Callable[[], None], processes: Callable[[], dict
         if action == "auth" and scope["method"] == "POST":
             await asyncio.to_thread(switch_iam, bool(json.loads(body)["enabled"]))
             await _reply(send, 200, {"enabled": need("app", "AUTH", HOOK)})
-        elif action == "save" and scope["method"] == "POST":
-            await asyncio.to_thread(save)
-            await _reply(send, 200, {"saved": True})
+        elif action in saves and scope["method"] == "POST":
+            await asyncio.to_thread(saves[action])
+            await _reply(send, 200, {action: True})
+        elif action == "conflicts" and scope["method"] == "POST":
+            transaction_conflicts.inject(json.loads(body)["share"])
+            await _reply(send, 200, {})
         elif action == "health":
-            await _reply(send, 200, {"iam": need("app", "AUTH", HOOK), "processes": processes()})
+            writes = dict(transaction_conflicts.WRITES)
+            await _reply(send, 200, {"iam": need("app", "AUTH", HOOK), "processes": processes(), "writes": writes})
         else:
             await _reply(send, 404, {"message": f"no control route {path}"})
 
