@@ -9,7 +9,7 @@ export interface Town {
   ids: Record<string, string>
 }
 const ROLES = ['nobody', 'forger', 'client', 'builder', 'contributor', 'stranger', 'curator', 'operator'] as const
-export type Role = (typeof ROLES)[number]
+type Role = (typeof ROLES)[number]
 
 /** What a person, a key or an operator may not do stands in the route's `access`; whose resource it is, stands here. */
 const OK = 200
