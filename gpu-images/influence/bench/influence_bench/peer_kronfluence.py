@@ -18,6 +18,8 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 from transformers import AutoModelForCausalLM
 
+DAMPINGS = {"default": ScoreArguments().damping_factor, "damping .1 x mean": None}
+
 
 class Tokens(Dataset):
     def __init__(self, records):
@@ -51,29 +53,51 @@ class LanguageModelling(KronTask):
         return self.names
 
 
+class Peer:
+    """Factors of the task's rows, then pairwise scores of any queries on any rows."""
+
+    def __init__(self, task_dir: Path, rows: Tokens, out: Path):
+        base = AutoModelForCausalLM.from_pretrained(task_dir / "base", dtype=torch.float32)
+        model = PeftModel.from_pretrained(base, task_dir / "adapter", is_trainable=True).eval()
+        linears = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)]
+        task = LanguageModelling([n for n in linears if ".lora_A." in n or ".lora_B." in n])
+        self.analyzer = Analyzer("bench", prepare_model(model, task), task, cpu=True, output_dir=str(out / "kron"),
+                                 disable_tqdm=True)
+        self.calls = 0
+        began = time.monotonic()
+        self.analyzer.fit_all_factors("f", rows, per_device_batch_size=16, overwrite_output_dir=True,
+                                      factor_args=FactorArguments(strategy="ekfac"))
+        self.fit_seconds = round(time.monotonic() - began, 3)
+
+    def scores(self, queries: Tokens, rows: Tokens, damping) -> tuple[torch.Tensor, float]:
+        """((queries, rows), seconds): all queries in one batch, so every training gradient is computed once."""
+        self.calls += 1
+        began = time.monotonic()
+        self.analyzer.compute_pairwise_scores(
+            f"s{self.calls}", "f", queries, rows, per_device_query_batch_size=len(queries),
+            per_device_train_batch_size=16, score_args=ScoreArguments(damping_factor=damping),
+            overwrite_output_dir=True)
+        found = self.analyzer.load_pairwise_scores(f"s{self.calls}")["all_modules"].float()
+        return found, time.monotonic() - began
+
+
 def main(task_dir: Path, out: Path) -> None:
     torch.set_num_threads(1)
+    torch.manual_seed(0)
     task = json.loads((task_dir / "task.json").read_text())
-    base = AutoModelForCausalLM.from_pretrained(task_dir / "base", dtype=torch.float32)
-    model = PeftModel.from_pretrained(base, task_dir / "adapter", is_trainable=True).eval()
-    names = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and (".lora_A." in n or ".lora_B." in n)]
-    kron = LanguageModelling(names)
-    model = prepare_model(model, kron)
-    analyzer = Analyzer("bench", model, kron, cpu=True, output_dir=str(out / "kron"), disable_tqdm=True)
-    rows, queries = Tokens(task["rows"]), Tokens(task["queries"])
-    began = time.monotonic()
-    analyzer.fit_all_factors("f", rows, per_device_batch_size=16, factor_args=FactorArguments(strategy="ekfac"),
-                             overwrite_output_dir=True)
-    cost = {"fitSeconds": round(time.monotonic() - began, 3)}
-    scores = {}
-    for name, damping in (("default", ScoreArguments().damping_factor), ("damping .1 x mean", None)):
-        began = time.monotonic()
-        analyzer.compute_pairwise_scores(name.replace(" ", "_"), "f", queries, rows, per_device_query_batch_size=36,
-                                         per_device_train_batch_size=16,
-                                         score_args=ScoreArguments(damping_factor=damping), overwrite_output_dir=True)
-        scores[name] = analyzer.load_pairwise_scores(name.replace(" ", "_"))["all_modules"].float()
-        cost[f"queryMs {name}"] = round(1000 * (time.monotonic() - began) / len(queries), 2)
-    torch.save({"scores": scores, "cost": cost}, out / "kronfluence.pt")
+    rows = Tokens(task["rows"])
+    peer, found = Peer(task_dir, rows, out), {}
+    for name, damping in DAMPINGS.items():
+        scores, seconds = peer.scores(Tokens(task["queries"]), rows, damping)
+        cost = {"fitSeconds": peer.fit_seconds, "queryMs": round(1000 * seconds / len(task["queries"]), 2),
+                "bytesPerRow": "recomputes every training gradient per query batch"}
+        copies, _ = peer.scores(Tokens(task["duplicates"]), rows, damping)
+        found[name] = {"scores": {"queries": scores, "duplicates": copies}, "cost": cost}
+    if task["manyRows"]:  # what one query costs at 10,000 rows: the same rows again and again
+        many = Tokens((task["rows"] * (task["manyRows"] // len(rows) + 1))[: task["manyRows"]])
+        _, one = peer.scores(Tokens(task["queries"][:1]), many, None)
+        found["damping .1 x mean"]["cost"]["oneQuerySecondsAtManyRows"] = round(one, 3)
+    torch.save(found, out / "kronfluence.pt")
 
 
 if __name__ == "__main__":

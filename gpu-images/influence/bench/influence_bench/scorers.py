@@ -1,8 +1,9 @@
-"""Scores of all queries on all rows: ours through the product's own fit and score, the anchors beside it."""
+"""Scores of queries on all rows: ours through the product's own fit and score, the simple peers beside it."""
 
 import math
 import time
 from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -10,74 +11,102 @@ from influence.adapter import read_adapter
 from influence.curvature import learn_rotation, write_features
 from influence.fit import fit_store
 from influence.gradient_source import GradientSource
+from influence.methods import datainf_block
 from influence.probe import LoraProbe
+from influence.rotation import MatrixRotation
 from influence.score import MethodRows, open_scorer
 from influence.settings import Settings
 
 from .task import Task, sequences
 
 
-def stored(task: Task, out: Path, checkpoints: list[Path], settings: Settings, methods=("ekfac",),
-           queries: list[dict] | None = None, normalise: bool = True) -> tuple[dict[str, torch.Tensor], dict]:
-    """{method: (queries, rows)} of a fitted store, and what it cost."""
-    base = task.base()
-    began = time.monotonic()
+@dataclass
+class Scores:
+    """(queries, rows) and (edited copies, rows), helpful positive; cost: what fit and query took."""
+
+    queries: torch.Tensor
+    copies: torch.Tensor
+    cost: dict = field(default_factory=dict)
+
+
+def stored(task: Task, out: Path, settings: Settings, checkpoints: list[Path] | None = None,
+           normalise: bool = True) -> Scores:
+    """Ours: fit_store, then one query at a time."""
+    base, checkpoints = task.base(), checkpoints or task.checkpoints
+    began = time.process_time()
     made = fit_store(task.folder / "base", checkpoints, task.rows, out, adapter_dir=task.adapter, settings=settings,
-                     methods=methods, base=base)
-    fitted = time.monotonic() - began
+                     base=base)
+    fitted = time.process_time() - began
     scorer = open_scorer(out, task.folder / "base", task.adapter, base)
-    asked = sequences(queries or task.queries)
-    began = time.monotonic()
-    coordinates = torch.stack([scorer.coordinates(q)[0] for q in asked])
-    passes = time.monotonic() - began
-    found = {}
-    for method in methods:
-        rows = MethodRows(scorer.store, method)
-        found[method] = torch.stack([rows.scores(rows.query(c), normalise) for c in coordinates])
-    cost = {"fitSeconds": round(fitted, 3), "queryMs": round(1000 * passes / len(asked), 2),
+    rows = MethodRows(scorer.store, "ekfac")
+    ask = lambda records: torch.stack([rows.scores(rows.query(scorer.coordinates(s)[0]), normalise)
+                                       for s in sequences(records)])
+    began = time.process_time()
+    queries = ask(task.queries)
+    cost = {"fitSeconds": round(fitted, 3), "queryMs": round(1000 * (time.process_time() - began) / len(queries), 2),
             "bytesPerRow": made["bytesPerRow"], "components": made["components"], "storeBytes": made["bytes"]}
-    return found, cost
+    return Scores(queries, ask(task.duplicates), cost)
 
 
-def features_of(task: Task, checkpoints: list[Path], settings: Settings):
-    """(raw features of rows then queries, rotations): the curvature is learned from the rows alone."""
-    base, rows = task.base(), sequences(task.rows)
-    everything, parts, rotations = rows + sequences(task.queries), [], []
-    probe = LoraProbe(base.model, read_adapter(checkpoints[0]))
-    for number, folder in enumerate(checkpoints):
-        probe.use(read_adapter(folder))
-        budget = settings.directions // len(checkpoints)
-        rotations.append(learn_rotation(GradientSource(probe, rows, settings), budget, settings, number))
-        parts.append(torch.zeros(len(everything), sum(r.count for r in rotations[-1])))
-        write_features(GradientSource(probe, everything, settings), rotations[-1], parts[-1])
-    return torch.cat(parts, 1), rotations
+class Gradients:
+    """All coordinates of all rows, queries and copies, one tensor a checkpoint; the curvature is the rows' alone."""
+
+    def __init__(self, task: Task, checkpoints: list[Path], settings: Settings):
+        self.rows, self.asked, self.copied = len(task.rows), len(task.queries), len(task.duplicates)
+        everything = sequences([*task.rows, *task.queries, *task.duplicates])
+        whole = replace(settings, directions=1 << 40, feature_bytes=1 << 50)
+        probe = LoraProbe(task.base().model, read_adapter(checkpoints[0]))
+        self.rotations: list[list[MatrixRotation]] = []
+        self.features: list[torch.Tensor] = []
+        for number, folder in enumerate(checkpoints):
+            probe.use(read_adapter(folder))
+            source = GradientSource(probe, everything[: self.rows], whole)
+            self.rotations.append(learn_rotation(source, whole.directions, whole, number))
+            self.features.append(torch.zeros(len(everything), sum(r.count for r in self.rotations[-1])))
+            write_features(GradientSource(probe, everything, whole), self.rotations[-1], self.features[-1])
+
+    def _scores(self, asked: torch.Tensor, rows: torch.Tensor, cost: dict) -> Scores:
+        queries, copies = asked[self.rows :].split([self.asked, self.copied])
+        return Scores(queries @ rows.T, copies @ rows.T, cost)
+
+    def uncompressed(self, normalise: bool) -> Scores:
+        """Our features without the 512 components and without rounding, float64."""
+        scale = [torch.cat([r.whitening() for r in c]).double() for c in self.rotations]
+        white = torch.cat([f.double() * s for f, s in zip(self.features, scale)], 1)
+        rows = white[: self.rows]
+        return self._scores(white, rows / rows.norm(dim=1, keepdim=True) if normalise else rows,
+                            {"bytesPerRow": 4 * white.shape[1]})
+
+    def dot(self) -> Scores:
+        last = self.features[-1]
+        return self._scores(last, last[: self.rows], {"bytesPerRow": 4 * last.shape[1]})
+
+    def datainf(self) -> Scores:
+        last, blocks, start = self.features[-1], [], 0
+        for rotation in self.rotations[-1]:
+            blocks.append(datainf_block(last[: self.rows, start : start + rotation.count], rotation.damping))
+            start += rotation.count
+        return self._scores(last, torch.cat(blocks, 1), {"bytesPerRow": 4 * last.shape[1]})
+
+    def random_projection(self, seed: int) -> Scores:
+        """Gradient dot product after a Gaussian projection of the last checkpoint's gradients to 512 dimensions."""
+        matrix = torch.randn(self.features[-1].shape[1], 512, generator=torch.Generator().manual_seed(seed))
+        seen = self.features[-1] @ matrix
+        return self._scores(seen, seen[: self.rows], {"bytesPerRow": 2048})
 
 
-def uncompressed(task: Task, checkpoints: list[Path], settings: Settings, normalise: bool = False) -> torch.Tensor:
-    """The same features without the 512 components and without rounding, float64."""
-    features, rotations = features_of(task, checkpoints, settings)
-    scale = torch.cat([r.whitening() for c in rotations for r in c]).double()
-    white = features.double() * scale
-    rows, queries = white[: len(task.rows)], white[len(task.rows):]
-    return queries @ (rows / rows.norm(dim=1, keepdim=True) if normalise else rows).T
+def tfidf(task: Task) -> Scores:
+    """Cosine over token counts with log inverse document frequency of the rows."""
+    frequency = Counter(token for r in task.rows for token in set(r["input_ids"]))
+    idf = {t: math.log(len(task.rows) / f) for t, f in frequency.items()}
+    width = 1 + max(t for r in [*task.rows, *task.queries, *task.duplicates] for t in r["input_ids"])
 
+    def vectors(records: list[dict]) -> torch.Tensor:
+        matrix = torch.zeros(len(records), width)
+        for n, record in enumerate(records):
+            for token, count in Counter(record["input_ids"]).items():
+                matrix[n, token] = (1 + math.log(count)) * idf.get(token, 0.0)
+        return torch.nn.functional.normalize(matrix, dim=1)
 
-def tfidf(task: Task) -> torch.Tensor:
-    """Cosine over token counts with log inverse document frequency."""
-    documents = [Counter(r["input_ids"]) for r in [*task.rows, *task.queries]]
-    frequency = Counter(token for d in documents for token in d)
-    idf = {t: math.log(len(documents) / f) for t, f in frequency.items()}
-    matrix = torch.zeros(len(documents), 1 + max(frequency))
-    for n, document in enumerate(documents):
-        for token, count in document.items():
-            matrix[n, token] = (1 + math.log(count)) * idf[token]
-    matrix = torch.nn.functional.normalize(matrix, dim=1)
-    return matrix[len(task.rows):] @ matrix[: len(task.rows)].T
-
-
-def random_projection(task: Task, checkpoints: list[Path], settings: Settings) -> torch.Tensor:
-    """Gradient dot product after a Gaussian projection of the last checkpoint's gradients to 512 dimensions."""
-    features, _ = features_of(task, checkpoints[-1:], settings)
-    generator = torch.Generator().manual_seed(settings.seed)
-    seen = features @ torch.randn(features.shape[1], 512, generator=generator)
-    return seen[len(task.rows):] @ seen[: len(task.rows)].T
+    rows = vectors(task.rows).T
+    return Scores(vectors(task.queries) @ rows, vectors(task.duplicates) @ rows, {"bytesPerRow": "the text"})

@@ -1,14 +1,16 @@
-"""One draw: a small base pre-trained on other text, 12 contributors' rows, held-out queries, an adapter trained on
-all rows with its checkpoints. Everything lies in a folder, so that retrainings and peers run as own processes."""
+"""One draw: a small base pre-trained on other text, 12 contributors' rows, held-out queries, edited copies of rows, an
+adapter trained on all rows with its checkpoints. All of it lies in a folder: retrainings and peers are own processes."""
 
 import json
 import random
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from influence.adapter import Adapter, LoraModule
 from influence.base_model import Base, load_base
+from influence.fit import checkpoint_folders
 from influence.retraining import Schedule, retrain
 from influence.rows import Sequence, Window
 from safetensors.torch import save_file
@@ -29,6 +31,8 @@ class Protocol:
     subsets: int = 64
     leave_out_seeds: int = 3
     pretraining_steps: int = 1500
+    duplicates: int = 60
+    many_rows: int = 10_000
 
     def schedule(self, seed: int) -> Schedule:
         return Schedule(self.steps, self.batch_rows, self.learning_rate, seed)
@@ -53,6 +57,7 @@ def make_base(folder: Path, text: str, steps: int, seed: int = 0) -> None:
     tokens = torch.tensor(tokenizer(text)["input_ids"])
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.01)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
+    model.train()
     for _ in range(steps):
         at = torch.randint(len(tokens) - TOKENS, (16,))
         batch = torch.stack([tokens[a : a + TOKENS] for a in at])
@@ -87,21 +92,33 @@ def write_peft(adapter: Adapter, folder: Path) -> Path:
     return folder
 
 
-def draw_rows(sources: dict[str, str], tokenizer, protocol: Protocol, seed: int) -> tuple[list[dict], list[dict]]:
-    """rows and queries: disjoint, shuffled stretches of TOKENS tokens of each contributor's source."""
+def draw_rows(sources: dict[str, list[int]], protocol: Protocol, seed: int) -> tuple[list[dict], list[dict]]:
+    """rows and queries: disjoint, shuffled stretches of TOKENS tokens of each contributor's source (its token ids)."""
     chooser = random.Random(seed)
-    names = sorted(chooser.sample(sorted(sources), protocol.contributors))
     wanted = protocol.rows_each + protocol.queries_each
     rows, queries = [], []
-    for name in names:
-        tokens = tokenizer(sources[name])["input_ids"]
+    for name, tokens in sorted(sources.items()):
         starts = list(range(0, len(tokens) - TOKENS, TOKENS))
         if len(starts) < wanted:
-            raise SystemExit(f"{name}: {len(starts)} stretches of text, {wanted} are needed")
+            raise SystemExit(f"{name}: {len(starts)} stretches of {TOKENS} tokens, {wanted} are needed")
         for n, start in enumerate(chooser.sample(starts, wanted)):
             record = {"id": f"{name}-{n}", "input_ids": tokens[start : start + TOKENS], "contributor": name}
             (rows if n < protocol.rows_each else queries).append(record)
     return rows, queries
+
+
+def edited_copies(rows: list[dict], count: int, seed: int) -> list[dict]:
+    """`count` rows, spread evenly, with a quarter of their tokens replaced by tokens of other rows; `source` = the
+    position of the row that was copied."""
+    chooser, out = random.Random(seed + 1), []
+    pool = [t for r in rows for t in r["input_ids"]]
+    for n in range(count):
+        source = n * len(rows) // count
+        tokens = list(rows[source]["input_ids"])
+        for at in chooser.sample(range(len(tokens)), len(tokens) // 4):
+            tokens[at] = chooser.choice(pool)
+        out.append({"id": f"copy-{n}", "input_ids": tokens, "contributor": rows[source]["contributor"], "source": source})
+    return out
 
 
 def sequences(records: list[dict]) -> list[Sequence]:
@@ -115,32 +132,44 @@ class Task:
     protocol: Protocol
     rows: list[dict]
     queries: list[dict]
+    duplicates: list[dict]
     seed: int
 
     def base(self) -> Base:
-        return load_base(self.folder / "base")
+        return load_base(self.folder / "base", need_tokenizer=False)
 
     @property
     def adapter(self) -> Path:
         return self.folder / "adapter"
 
+    @property
+    def checkpoints(self) -> list[Path]:
+        return checkpoint_folders(self.adapter)
 
-def make_task(folder: Path, base_dir: Path, sources: dict[str, str], protocol: Protocol, seed: int) -> Task:
+    @property
+    def owners(self) -> list[str]:
+        return [r["contributor"] for r in self.rows]
+
+
+def make_task(folder: Path, base_dir: Path, sources: dict[str, list[int]], protocol: Protocol, seed: int) -> Task:
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "base").symlink_to(base_dir.resolve())
-    base = load_base(base_dir)
-    rows, queries = draw_rows(sources, base.tokenizer, protocol, seed)
+    model = load_base(base_dir, need_tokenizer=False).model
+    rows, queries = draw_rows(sources, protocol, seed)
     save_at = tuple(round(share * protocol.steps) for share in CHECKPOINTS)
-    trained = retrain(base.model, fresh_adapter(base.model, seed), sequences(rows), set(range(len(rows))),
+    trained = retrain(model, fresh_adapter(model, seed), sequences(rows), set(range(len(rows))),
                       protocol.schedule(seed), save_at)
     for step, adapter in zip(save_at, trained):
         write_peft(adapter, folder / "adapter" / "checkpoints" / f"step-{step}")
     write_peft(trained[-1], folder / "adapter")
-    (folder / "task.json").write_text(json.dumps({"protocol": asdict(protocol), "rows": rows, "queries": queries,
-                                                  "seed": seed}))
-    return Task(folder, protocol, rows, queries, seed)
+    (folder / "task.json").write_text(json.dumps({
+        "protocol": asdict(protocol), "rows": rows, "queries": queries, "seed": seed,
+        "duplicates": edited_copies(rows, protocol.duplicates, seed), "manyRows": protocol.many_rows}))
+    return read_task(folder)
 
 
 def read_task(folder: Path) -> Task:
     found = json.loads((folder / "task.json").read_text())
-    return Task(folder, Protocol(**found["protocol"]), found["rows"], found["queries"], found["seed"])
+    return Task(folder, Protocol(**found["protocol"]), found["rows"], found["queries"], found["duplicates"],
+                found["seed"])

@@ -2,11 +2,12 @@
 
 import ast
 import pydoc_data.topics
+import random
 import re
 import sysconfig
 from pathlib import Path
 
-CONTRIBUTORS = 12
+CONTRIBUTORS, FEWEST = 12, 15
 PACKAGES = ("networkx", "torch", "scipy", "pandas", "numpy", "sympy", "transformers", "botocore", "datasets", "peft",
             "trl", "accelerate", "huggingface_hub", "cryptography", "fastapi", "pyarrow", "pydantic", "hypercorn")
 ENOUGH = 150_000
@@ -43,17 +44,28 @@ def _package_text(package: Path) -> str:
 
 
 def built_in() -> dict[str, str]:
-    """name -> text, the largest CONTRIBUTORS packages' docstrings by name order."""
+    """name -> up to ENOUGH characters of a package's docstrings."""
     root = Path(sysconfig.get_paths()["purelib"])
     found = {name: _package_text(root / name) for name in PACKAGES if (root / name).is_dir()}
     return {name: text for name, text in found.items() if len(text) > 60_000}
 
 
 def from_folder(folder: Path) -> dict[str, str]:
+    """name -> text of each `*.txt` in the folder; bytes that are not UTF-8 are replaced."""
     files = sorted(Path(folder).glob("*.txt"))
-    return {p.stem: _clean(p.read_text("utf-8", errors="replace")) for p in files}
+    return {p.stem: _clean(p.read_text("utf-8", errors="replace"))[: 8 * ENOUGH] for p in files}
 
 
-def pretraining_text() -> str:
+def _reference() -> str:
     """English that is no contributor's: the Python language reference that ships with the interpreter."""
     return "\n".join(_clean(text) for _, text in sorted(pydoc_data.topics.topics.items()))
+
+
+def divide(sources: dict[str, str], seed: int) -> tuple[dict[str, str], str]:
+    """(12 contributors' texts, the text that the base is pre-trained on): what no contributor was drawn for goes to
+    the base, beside the language reference. Raises SystemExit naming what is missing."""
+    if len(sources) < FEWEST:
+        raise SystemExit(f"{len(sources)} sources of text, {FEWEST} are needed")
+    chosen = set(random.Random(seed).sample(sorted(sources), CONTRIBUTORS))
+    rest = [text[:ENOUGH] for name, text in sorted(sources.items()) if name not in chosen]
+    return {name: sources[name] for name in chosen}, "\n".join([_reference(), *rest])

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -33,8 +33,12 @@ class LoraModule:
 
 @dataclass(frozen=True)
 class Adapter:
+    """base_copies: weights of the base that PEFT stores beside an adapter of the output layer, by parameter name; the
+    adapter is only what it seems if the base holds the same."""
+
     modules: tuple[LoraModule, ...]
     digest: str
+    base_copies: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def _refuse_unsupported(config: dict) -> None:
@@ -76,10 +80,15 @@ def adapter_digest(folder: Path) -> str:
     return hashlib.sha256(hashlib.sha256(weights).digest() + hashlib.sha256(_semantic_config(config)).digest()).hexdigest()
 
 
-def _group(tensors: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
+def _group(tensors: dict[str, torch.Tensor]) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, torch.Tensor]]:
+    """({module: {"A", "B"}}, copies of base weights)."""
     grouped: dict[str, dict[str, torch.Tensor]] = {}
+    copies: dict[str, torch.Tensor] = {}
     for key, tensor in tensors.items():
         match = _KEY.match(key)
+        if not match and "lora_" not in key and key.endswith((".base_layer.weight", "embed_tokens.weight", "lm_head.weight")):
+            copies[key.removeprefix("base_model.model.").replace(".base_layer.", ".")] = tensor
+            continue
         if not match:
             raise errors.adapter_unsupported(f"tensor {key!r} is not a LoRA A or B weight")
         if tensor.ndim != 2:
@@ -87,7 +96,7 @@ def _group(tensors: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor
         if not torch.isfinite(tensor).all():
             raise errors.adapter_invalid(f"tensor {key!r} holds a number that is not finite")
         grouped.setdefault(match["module"], {})[match["side"]] = tensor.float()
-    return grouped
+    return grouped, copies
 
 
 def read_adapter(folder: Path) -> Adapter:
@@ -100,8 +109,8 @@ def read_adapter(folder: Path) -> Adapter:
         tensors = load_file(folder / WEIGHTS)
     except Exception as broken:
         raise errors.adapter_invalid(f"{WEIGHTS} cannot be read: {broken}") from None
-    modules = []
-    for name, sides in sorted(_group(tensors).items()):
+    modules, (grouped, copies) = [], _group(tensors)
+    for name, sides in sorted(grouped.items()):
         if set(sides) != {"A", "B"} or sides["A"].shape[0] != sides["B"].shape[1]:
             raise errors.adapter_invalid(f"module {name!r} lacks A or B, or their ranks differ")
         rank = sides["A"].shape[0]
@@ -110,4 +119,4 @@ def read_adapter(folder: Path) -> Adapter:
         modules.append(LoraModule(name, sides["A"], sides["B"], float(scale)))
     if not modules:
         raise errors.adapter_invalid("the adapter has no LoRA weights")
-    return Adapter(tuple(modules), digest)
+    return Adapter(tuple(modules), digest, copies)

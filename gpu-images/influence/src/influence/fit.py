@@ -157,11 +157,12 @@ def main(argv: list[str]) -> dict:
     parser.add_argument("--adapter", required=True, type=Path, help="PEFT LoRA folder (checkpoints/* inside are used)")
     parser.add_argument("--rows", required=True, type=Path, help='JSONL of {"id","text"} or {"id","prompt","completion"}')
     parser.add_argument("--out", required=True, type=Path, help="folder of the store")
-    parser.add_argument("--methods", default="ekfac,datainf,dot", help="scorers to store (default: all)")
+    parser.add_argument("--methods", nargs="+", choices=sorted(METHODS), default=["ekfac", "datainf", "dot"],
+                        help="scorers to store (default: all)")
     parser.add_argument("--bits", type=int, choices=(8, 4), default=8)
     args = parser.parse_args(argv)
     return fit_store(args.base, checkpoint_folders(args.adapter), args.rows, args.out, adapter_dir=args.adapter,
-                     settings=Settings(bits=args.bits), methods=tuple(args.methods.split(",")))
+                     settings=Settings(bits=args.bits), methods=tuple(args.methods))
 
 
 if __name__ == "__main__":

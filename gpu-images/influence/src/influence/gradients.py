@@ -72,8 +72,12 @@ def row_gradients(probe: LoraProbe, sequences: list[Sequence], sink: Sink) -> li
     device = next(probe.model.parameters()).device
     tokens, weights, mask, owner = _tensors(sequences, device)
     one_window_each = len(owner) == len(sequences)
+    seen: set[int] = set()
 
     def whole_rows(matrix: int, gradient: torch.Tensor) -> None:
+        if matrix in seen:
+            raise errors.adapter_unsupported(f"matrix {matrix}: a module that is used twice in one pass")
+        seen.add(matrix)
         if not one_window_each:
             empty = torch.zeros(len(sequences), *gradient.shape[1:], device=gradient.device)
             gradient = empty.index_add(0, owner, gradient)
@@ -82,7 +86,7 @@ def row_gradients(probe: LoraProbe, sequences: list[Sequence], sink: Sink) -> li
             raise errors.gradient_not_finite(sequences[bad].id)
         sink(matrix, gradient)
 
-    probe.sink = whole_rows
+    probe.sink, (probe.windows, probe.tokens) = whole_rows, tokens.shape
     try:
         with torch.enable_grad():
             per_row = _row_losses(probe.model, tokens, weights, mask, owner, len(sequences))

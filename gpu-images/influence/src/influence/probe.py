@@ -23,8 +23,10 @@ class LoraProbe:
     def __init__(self, model: torch.nn.Module, adapter: Adapter):
         self.model = model
         self.sink: Sink | None = None
+        self.windows, self.tokens = 1, 1  # shape of the batch in the current pass
         self._handles = []
         self._linears = []
+        self._names = [module.name for module in adapter.modules]
         named = dict(model.named_modules())
         for index, module in enumerate(adapter.modules):
             linear = named.get(module.name)
@@ -32,6 +34,10 @@ class LoraProbe:
                 raise errors.store_mismatch(f"the base has no linear {module.name!r}")
             self._linears.append(linear)
             self._handles.append(linear.register_forward_hook(self._forward_hook(index)))
+        held = model.state_dict()
+        for name, copy in adapter.base_copies.items():
+            if name not in held or held[name].shape != copy.shape or not torch.equal(held[name].float().cpu(), copy.float()):
+                raise errors.adapter_unsupported(f"the adapter holds {name!r}, which is not the base's: trained base weights")
         for parameter in model.parameters():
             parameter.requires_grad_(False)
         embedding = model.get_input_embeddings()
@@ -71,9 +77,19 @@ class LoraProbe:
 
     def _emit(self, index: int, x: torch.Tensor, h: torch.Tensor, g: torch.Tensor) -> None:
         _, b, scale = self.weights[index]
+        x, h, g = (self._by_window(index, t) for t in (x, h, g))
         g_h = (g @ b) * scale
         self.sink(2 * index, torch.bmm(g_h.float().transpose(1, 2), x.float()))
         self.sink(2 * index + 1, torch.bmm(h.float().transpose(1, 2), g.float()) * scale)
+
+    def _by_window(self, index: int, values: torch.Tensor) -> torch.Tensor:
+        """(windows, tokens, width) also where a model flattens its batch, as OPT does before its MLP."""
+        if values.ndim == 3 and values.shape[0] == self.windows:
+            return values
+        if values.ndim != 2 or len(values) != self.windows * self.tokens:
+            raise errors.adapter_unsupported(f"module {self._names[index]!r} does not see every token of a row in order "
+                                             "(a routed expert?): its gradient has no rows")
+        return values.view(self.windows, -1, values.shape[-1])
 
     def shapes(self) -> list[tuple[int, int]]:
         """(rank, width) of every matrix, in sink order."""

@@ -13,6 +13,7 @@ from .digests import base_digest
 from .quarantine import quarantined
 from .score import Scorer
 from .store import read_store
+from .trained_rows import trained_mask
 
 _ADAPTER_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
 
@@ -61,7 +62,7 @@ class Residency:
         base, digest = self.base(self.base_id)
         if store.header["baseDigest"] != digest:
             raise errors.store_mismatch("the store was fitted on another base model")
-        scorer = Scorer(base, store)
+        scorer = Scorer(base, store, trained_mask(store.row_ids, folder))
         scorer.confidence = confidence_of(folder)
         scorer.quarantined = [store.row_ids[i] for i in quarantined(store.rows["selfnorms"].tolist())]
         return scorer

@@ -20,8 +20,9 @@ from .probe import LoraProbe
 from .quantise import unpack
 from .rows import Sequence, to_sequence
 from .store import Store, read_store
+from .trained_rows import trained_mask
 
-BLOCK = 16384
+BLOCK = 1024  # rows unpacked at a time into one buffer: it stays in the cache, and no page is touched twice
 
 
 @dataclass
@@ -32,6 +33,22 @@ class Scored:
     scores: torch.Tensor
     loss: float
     gated: bool
+
+
+def _products(codes: torch.Tensor, width: int, vector: torch.Tensor) -> torch.Tensor:
+    """(N): unpacked codes times a vector (width). Every block has BLOCK rows, the last one filled up: the bits of a
+    row's product do not depend on how many rows there are."""
+    out, buffer = torch.empty(-(-len(codes) // BLOCK) * BLOCK), torch.zeros(BLOCK, width)
+    for start in range(0, len(codes), BLOCK):
+        block = codes[start : start + BLOCK]
+        buffer[: len(block)].copy_(block if block.dtype == torch.int8 else unpack(block, width))
+        torch.mv(buffer, vector, out=out[start : start + BLOCK])
+    return out[: len(codes)]
+
+
+def stored_scores(codes: torch.Tensor, width: int, factor: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+    """(N) scores of the stored rows; factor (N) is what a row's codes are multiplied by."""
+    return _products(codes, width, query) * factor
 
 
 class MethodRows:
@@ -56,16 +73,15 @@ class MethodRows:
         return (coordinates[self.columns] * self.scale) @ self.components
 
     def scores(self, query: torch.Tensor, normalise: bool) -> torch.Tensor:
-        """Fixed blocks: the bits of a row's score do not depend on how many rows there are after it."""
-        raw = torch.cat([unpack(block, self.width) @ query for block in self.codes.split(BLOCK)])
-        return raw * (self.relative if normalise else self.absolute)
+        return stored_scores(self.codes, self.width, self.relative if normalise else self.absolute, query)
 
 
 class Scorer:
     """Bound to one base and one store. Outputs are scored one at a time, unpadded: the same bits in any batch."""
 
-    def __init__(self, base: Base, store: Store):
-        self.base, self.store = base, store
+    def __init__(self, base: Base, store: Store, mask: torch.Tensor | None = None):
+        """mask: what every score is multiplied by, so that rows outside the manifest score 0."""
+        self.base, self.store, self.mask = base, store, mask
         self.checkpoints = [self._checkpoint(c) for c in range(len(store.rotations))]
         self.methods: dict[str, MethodRows] = {}
 
@@ -92,17 +108,23 @@ class Scorer:
                 found: dict[int, torch.Tensor] = {}
                 (loss,) = row_gradients(probe, [sequence],
                                         lambda m, g: found.__setitem__(m, rotations[m].coordinates(g)[0].cpu()))
-                parts += [found[m] for m in range(len(rotations))]
+                parts += [found.get(m, torch.zeros(r.count)) for m, r in enumerate(rotations)]
         finally:
             probe.detach()
         return torch.cat(parts), loss
 
-    def score(self, sequence: Sequence, method: str = "ekfac", normalise: bool = True) -> Scored:
+    def rows_of(self, method: str) -> MethodRows:
+        """Raises store_mismatch when the store was fitted without this method."""
         if method not in self.methods:
             self.methods[method] = MethodRows(self.store, method)
+        return self.methods[method]
+
+    def score(self, sequence: Sequence, method: str = "ekfac", normalise: bool = True) -> Scored:
+        stored = self.rows_of(method)
         coordinates, loss = self.coordinates(sequence)
-        stored = self.methods[method]
         scores = stored.scores(stored.query(coordinates), normalise)
+        if self.mask is not None:
+            scores = scores * self.mask
         if not torch.isfinite(scores).all():
             raise errors.gradient_not_finite(sequence.id)
         return Scored(scores, loss, loss > self.store.header["lossRange"]["max"])
@@ -114,49 +136,61 @@ def open_scorer(store_dir: Path, base_dir: Path, adapter_dir: Path, base: Base |
     store = read_store(store_dir, adapter_digest(adapter_dir))
     if store.header["baseDigest"] != (known_base_digest or base_digest(base_dir)):
         raise errors.store_mismatch("the store was fitted on another base model")
-    return Scorer(base or load_base(base_dir), store)
+    return Scorer(base or load_base(base_dir), store, trained_mask(store.row_ids, adapter_dir))
 
 
 def parse_output(line: bytes | str) -> dict:
-    """One line of {"id","prompt","completion"}; raises output_invalid."""
+    """One line of {"id",...}; raises output_invalid."""
     try:
         record = json.loads(line)
     except ValueError:
         raise errors.output_invalid("the line is not JSON") from None
     if not isinstance(record, dict) or not isinstance(record.get("id"), str):
-        raise errors.output_invalid("the line is not an object with a string id")
-    if not isinstance(record.get("completion"), str) or not isinstance(record.get("prompt", ""), str):
-        raise errors.output_invalid(f"{record['id']}: prompt and completion must be strings")
+        raise errors.output_invalid("id: the line is not an object with a string id")
     return record
 
 
+def check_output(record: dict) -> dict:
+    """Raises output_invalid that names the field."""
+    for name in ("prompt", "completion"):
+        if not isinstance(record.get(name, "" if name == "prompt" else None), str):
+            raise errors.output_invalid(f"{record['id']}: {name} must be a string")
+    return {"id": record["id"], "prompt": record.get("prompt", ""), "completion": record["completion"]}
+
+
 def _answer(scorer: Scorer, line: bytes, args) -> dict:
-    record = {}
+    name = None
     try:
         record = parse_output(line)
-        scored = scorer.score(scorer.sequence(record), args.method, not args.absolute)
+        name = record["id"]
+        scored = scorer.score(scorer.sequence(check_output(record)), args.method, not args.absolute)
     except InfluenceError as refused:
-        return {"id": record.get("id"), "error": refused.as_dict()}
+        return {"id": name, "error": refused.as_dict()}
     values = [round(v, 9) for v in scored.scores.tolist()]
-    return {"id": record["id"], "scores": dict(zip(scorer.store.row_ids, values)), "loss": round(scored.loss, 6),
+    return {"id": name, "scores": dict(zip(scorer.store.row_ids, values)), "loss": round(scored.loss, 6),
             "gated": scored.gated}
 
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="influence score", description=(
-        'Score outputs from stdin, {"id","prompt","completion"} a line; one line out each: {"id","scores"}, '
-        "helpful positive."))
+        'Score outputs from stdin, {"id","prompt","completion"} a line; one line out each, in order: {"id","scores"}, '
+        'helpful positive, or {"id","error"} for a refused one; then the exit code is 1 after the last line.'))
     parser.add_argument("--store", required=True, type=Path)
     parser.add_argument("--base", required=True, type=Path)
     parser.add_argument("--adapter", required=True, type=Path)
     parser.add_argument("--method", choices=("ekfac", "datainf", "dot"), default="ekfac")
     parser.add_argument("--absolute", action="store_true", help="no division by a row's own gradient length (RelatIF)")
     args = parser.parse_args(argv)
-    scorer = open_scorer(args.store, args.base, args.adapter)
-    MethodRows(scorer.store, args.method)
+    scorer, refused = open_scorer(args.store, args.base, args.adapter), 0
+    scorer.rows_of(args.method)
     for line in sys.stdin.buffer:
         if line.strip():
-            print(json.dumps(_answer(scorer, line, args)), flush=True)
+            answer = _answer(scorer, line, args)
+            refused += "error" in answer
+            print(json.dumps(answer), flush=True)
+    if refused:
+        print(f"{refused} outputs were refused", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

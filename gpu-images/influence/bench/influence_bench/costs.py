@@ -1,0 +1,91 @@
+"""Seconds, bytes and memory of fit and query."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from influence.adapter import read_adapter
+from influence.quantise import quantise
+from influence.retraining import Schedule, retrain
+from influence.score import open_scorer, stored_scores
+
+from .draw import OURS
+from .task import Task, sequences
+
+MANY = 100_000
+
+
+def _best(call, times: int) -> float:
+    """Least CPU seconds of several calls: what the work takes when nothing else disturbs it."""
+    spent = []
+    for _ in range(times):
+        began = time.process_time()
+        call()
+        spent.append(time.process_time() - began)
+    return min(spent)
+
+
+def dot_products(components: int) -> float:
+    """ms for the scores of 100,000 stored rows against one query, one core."""
+    torch.manual_seed(0)
+    codes, scales, unit = quantise(torch.randn(MANY, components), 8)
+    relative, query = scales.float() * unit, torch.randn(components)
+    return round(1000 * _best(lambda: stored_scores(codes, components, relative, query), 7), 2)
+
+
+def backward_passes(task: Task, store: Path) -> float:
+    """ms of one query's forward and backward passes and rotation, all checkpoints."""
+    scorer = open_scorer(store, task.folder / "base", task.adapter, task.base())
+    asked = sequences(task.queries)[:12]
+    scorer.coordinates(asked[0])
+    return round(1000 * _best(lambda: [scorer.coordinates(q) for q in asked], 3) / len(asked), 2)
+
+
+def epoch_seconds(task: Task) -> float:
+    """One epoch of the training that made the adapter, the optimizer included."""
+    protocol, rows, model = task.protocol, sequences(task.rows), task.base().model
+    schedule = Schedule(len(rows) // protocol.batch_rows, protocol.batch_rows, protocol.learning_rate, task.seed)
+    start = read_adapter(task.checkpoints[0])
+    return round(_best(lambda: retrain(model, start, rows, set(range(len(rows))), schedule), 2), 3)
+
+
+def peak_memory(task: Task, out: Path) -> dict:
+    """Peak resident bytes of a process that loads the model, and of one that also fits."""
+    code = ("import sys, json, torch; torch.set_num_threads(1)\n"
+            "from pathlib import Path; from influence_bench.task import read_task\n"
+            "from influence.fit import fit_store; task = read_task(Path(sys.argv[1])); base = task.base()\n"
+            "if len(sys.argv) > 2: fit_store(task.folder / 'base', task.checkpoints, task.rows, sys.argv[2], "
+            "adapter_dir=task.adapter, base=base)\n"
+            "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)")
+    peak = lambda *args: int(subprocess.run([sys.executable, "-c", code, str(task.folder), *args], check=True,
+                                            capture_output=True, text=True).stdout.split()[-1])
+    loaded, fitted = peak(), peak(str(out))
+    return {"modelBytes": loaded, "fitBytes": fitted, "fitAboveModelBytes": fitted - loaded}
+
+
+def measure_costs(task: Task, store: Path, scratch: Path, results: dict) -> dict:
+    """results: of the draw that `store` was fitted in, by method."""
+    figures = results[OURS].figures
+    kronfluence = next((r.figures for r in results.values() if "oneQuerySecondsAtManyRows" in r.figures), None)
+    many, passes, products = task.protocol.many_rows, backward_passes(task, store), dot_products(figures["components"])
+    epoch = epoch_seconds(task)
+    beside = {"why": "kronfluence did not run"}
+    if kronfluence:
+        own = (passes + products * many / MANY) / 1000
+        theirs = kronfluence["oneQuerySecondsAtManyRows"]
+        beside = {"rows": many, "oursSeconds": round(own, 4), "kronfluenceSeconds": theirs, "ratio": round(theirs / own, 1)}
+    return {"backwardPassesMs": passes, "dotProductsMs": products, "epochSeconds": epoch,
+            "fitSeconds": figures["fitSeconds"], "kronfluence": beside, "memory": peak_memory(task, scratch / "memory"),
+            "fitPerEpoch": round(figures["fitSeconds"] / (epoch * len(task.checkpoints)), 3)}
+
+
+def machine() -> dict:
+    """{"cpu","cores","gpu"} as acceptance.md has it."""
+    names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+             if line.startswith("model name")] if Path("/proc/cpuinfo").is_file() else []
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(), "gpu": gpu}

@@ -1,0 +1,71 @@
+"""One draw measured: every method's scores against the retrainings."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from influence.settings import Settings
+from influence.statistics import mean_and_error
+
+from . import peers
+from .ground_truth import Truth
+from .measure import ceiling_per_query, lds_per_query, leave_out_top1, recall_at_1
+from .scorers import Gradients, Scores, stored, tfidf
+from .task import Task
+
+OURS = "ekfac, 514 B"
+FROZEN = Settings()  # the product's own; nothing here is chosen by what a second draw says
+# What the restriction of real sizes costs: a sketch of every side and a fifth of the Kronecker directions.
+RESTRICTED = replace(FROZEN, dense_side=16, side_rank=32, directions=6800)
+
+
+@dataclass
+class Result:
+    """lds: one correlation a query under the same seeds."""
+
+    lds: list[float]
+    figures: dict
+
+
+def own_scores(task: Task, scratch: Path) -> dict[str, Scores]:
+    gradients = Gradients(task, task.checkpoints, FROZEN)
+    last = task.checkpoints[-1:]
+    return {
+        OURS: stored(task, scratch / "ours", FROZEN),
+        "ekfac, 258 B": stored(task, scratch / "four-bits", replace(FROZEN, bits=4)),
+        "ekfac, 514 B, absolute": stored(task, scratch / "ours", FROZEN, normalise=False),
+        "ekfac, one checkpoint": stored(task, scratch / "one", FROZEN, last),
+        "ekfac, restricted": stored(task, scratch / "restricted", RESTRICTED),
+        "ekfac, uncompressed": gradients.uncompressed(normalise=True),
+        "DataInf": gradients.datainf(),
+        "gradient dot": gradients.dot(),
+        "random projection 512": gradients.random_projection(task.seed),
+        "TF-IDF": tfidf(task),
+    }
+
+
+def peer_scores(task: Task, scratch: Path, cache: Path) -> tuple[dict[str, Scores], dict[str, str]]:
+    """Scores of the libraries, and for those without any the reason."""
+    python, why = peers.environment(cache / "peers")
+    found, missing = {}, {}
+    for module, name in (("peer_kronfluence", "kronfluence 1.0.1"), ("peer_bergson", "bergson 2.5.1")):
+        scores, failed = peers.ask(python, module, task, scratch / module) if python else ({}, why)
+        found |= {f"{name} {setting}": s for setting, s in scores.items()}
+        if failed:
+            missing[name] = failed
+    return found, missing
+
+
+def judge(scores: Scores, task: Task, truth: Truth) -> Result:
+    lds = lds_per_query(scores.queries, truth.subsets, truth.same)
+    mean, error = mean_and_error(lds)
+    figures = {"lds": round(mean, 4), "ldsError": round(error, 4)}
+    if truth.new is not None:
+        figures["ldsNewSeeds"] = round(mean_and_error(lds_per_query(scores.queries, truth.subsets, truth.new))[0], 4)
+        top1 = leave_out_top1(scores.queries, task.owners, truth.names, truth.without)
+        figures["leaveOneOutTop1"] = round(top1, 4)
+    figures["nearDuplicateRecall"] = round(recall_at_1(scores.copies, [d["source"] for d in task.duplicates]), 4)
+    return Result(lds, figures | scores.cost)
+
+
+def ceiling(truth: Truth) -> float:
+    return round(mean_and_error(ceiling_per_query(truth.same, truth.new))[0], 4)
