@@ -29,6 +29,8 @@ export const failureReason = (error: { Error?: string | undefined; Cause?: strin
   const said = error.Cause ?? error.Error ?? 'unknown'
   try {
     const cause = JSON.parse(said) as Record<string, unknown>
+    if (cause['SecondaryStatus'] === 'MaxRuntimeExceeded')
+      return 'time-limit: the job was stopped when the seconds of limits.maxSeconds were over: raise the limit or train fewer steps.'
     const reason = cause['FailureReason'] ?? cause['errorMessage'] ?? cause['TrainingJobStatus']
     return String(reason ?? said).slice(0, 1024)
   } catch {

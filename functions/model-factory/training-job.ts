@@ -61,7 +61,8 @@ export const createTrainingJob = (training: Training, settings: JobSettings): ob
       ...(settings.spot ? { MaxWaitTimeInSeconds: seconds * 2 } : {}),
     },
     EnableManagedSpotTraining: settings.spot,
-    CheckpointConfig: { S3Uri: `${prefix}/checkpoints/` },
+    // Per attempt: a failed one costs nothing, so its work must not be what a retry begins with.
+    CheckpointConfig: { S3Uri: `${prefix}/checkpoints/${training.attempt}/` },
     EnableNetworkIsolation: true,
     Tags: [{ Key: 'openledger:training', Value: training.id }],
   }

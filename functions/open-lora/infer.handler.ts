@@ -4,6 +4,7 @@ import middy from '@middy/core'
 import { executionModeStreamifyResponse } from '@middy/core/StreamifyResponse'
 import type { APIGatewayProxyEvent } from 'aws-lambda'
 import { Balances } from '#ledger/balances.store'
+import { Receipts } from '#ledger/receipts.store'
 import { Objects } from '#registry/objects.store'
 import { Records } from '#registry/records.store'
 import { callerOf, header, json } from '#runtime/api-door'
@@ -27,6 +28,7 @@ const env = environment(
 )
 const models = new Models(new Records(env.REGISTRY_TABLE))
 const balances = new Balances(env.LEDGER_TABLE)
+const receipts = new Receipts(env.LEDGER_TABLE)
 const transcripts = new Transcripts(new Objects(env.RECEIPTS_BUCKET))
 const seconds = () => Math.floor(now().getTime() / 1000)
 
@@ -34,6 +36,7 @@ const ports: Ports = {
   resolve: (model) => models.resolve(model),
   claim: (receiptId) => balances.claim(receiptId, seconds(), HOLD_SECONDS),
   unclaim: (receiptId) => balances.unclaim(receiptId),
+  settled: async (receiptId) => (await receipts.find(receiptId)) !== undefined,
   earlier: (receiptId) => transcripts.response(receiptId),
   reserve: (hold) => balances.reserve({ ...hold, now: seconds(), expires: seconds() + HOLD_SECONDS }),
   release: (hold) => balances.release(hold, hold.amount),

@@ -49,13 +49,16 @@ const messageBytes = (messages: { content?: unknown }[]): number =>
     0,
   )
 
-/** What the serving image is asked: the caller's own parameters, the adapter's id as the model, and a transcript. */
+/**
+ * What the serving image is asked: the caller's own parameters, the adapter's id as the model, and a transcript. A stream
+ * tells the tokens so far in every chunk (vLLM's continuous_usage_stats): an answer that breaks off is charged by them.
+ */
 export const servingBody = (body: CompletionBody, adapterId: string): string =>
   JSON.stringify({
     ...body,
     model: adapterId,
     openledger: { transcript: true },
-    ...(body.stream ? { stream_options: { include_usage: true } } : {}),
+    ...(body.stream ? { stream_options: { include_usage: true, continuous_usage_stats: true } } : {}),
   })
 
 /** With an Idempotency-Key the same request of the same account is always the same receipt. */

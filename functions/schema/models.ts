@@ -40,6 +40,8 @@ const Hyperparameters = z.strictObject({
   warmupRatio: z.number().min(0).max(0.5).default(0.05),
   schedule: z.enum(['linear', 'cosine', 'constant']).default('cosine'),
   evalFraction: z.number().min(0).max(0.5).default(0.05),
+  /** Measurements of the held-out rows (twenty a run) without a better loss that end the run; left out: never. */
+  earlyStopPatience: z.number().int().min(1).max(100).optional(),
 })
 
 /** Prices per 1,000 tokens and the platform's part are fixed on the adapter; changing them makes a new price record. */

@@ -44,6 +44,39 @@ def test_a_missing_channel_is_named(make_job, run_job, channel, expected):
     assert reason(root).startswith(expected)
 
 
+@pytest.mark.parametrize(("file", "content", "expected"), [
+    ("input/data/job/job.json", "{", "bad-job: job.json is not JSON"),
+    ("input/data/job/job.json", "[]", "bad-job: job.json must be an object"),
+    ("input/data/base/config.json", "{", "bad-base: "),
+    ("input/data/base/tokenizer.json", "{", "bad-base: the tokenizer cannot be read"),
+    ("input/data/base/tokenizer.json", None, "no-base: base/ has no tokenizer.json"),
+    ("input/data/base/model.safetensors", "x", "bad-base: the model cannot be read"),
+    ("input/data/rows/dn_1/ctr_1.jsonl", "", "no-rows: the row files are empty"),
+    ("input/data/rows/dn_1/ctr_1.jsonl", "[1]", "bad-rows: dn_1/ctr_1.jsonl, line 1: not a JSON object"),
+    ("input/data/rows/dn_1/ctr_1.jsonl", '{"text":""}', "bad-rows: dn_1/ctr_1.jsonl, line 1: needs text"),
+    ("input/data/rows/dn_1/ctr_1.jsonl", '{"id":7,"text":"x"}', "bad-rows: dn_1/ctr_1.jsonl, line 1: id must be"),
+])
+def test_a_broken_file_is_named(make_job, run_job, file, content, expected):
+    root = make_job()
+    (root / file).unlink() if content is None else (root / file).write_text(content)
+    assert run_job(root) == 1
+    assert reason(root).startswith(expected)
+
+
+@pytest.mark.parametrize(("flat", "expected"), [
+    ({"learning_rate": "0.1"}, "bad-job: hyperparameters.learning_rate is unknown; known: alpha"),
+    ({"rank": "many"}, "bad-job: hyperparameters.rank: 'many' is not a number"),
+    ("{", "bad-config: input/config/hyperparameters.json is not JSON"),
+])
+def test_flat_hyperparameters_are_checked_by_name(make_job, run_job, flat, expected):
+    root = make_job()
+    shutil.rmtree(root / "input/data/job")
+    (root / "input/config").mkdir()
+    (root / "input/config/hyperparameters.json").write_text(flat if isinstance(flat, str) else json.dumps(flat))
+    assert run_job(root) == 1
+    assert reason(root).startswith(expected)
+
+
 def test_pickled_base_weights_are_not_loaded(make_job, run_job):
     root = make_job()
     (root / "input/data/base/model.safetensors").rename(root / "input/data/base/pytorch_model.bin")

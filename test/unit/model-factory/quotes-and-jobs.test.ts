@@ -62,11 +62,11 @@ describe('training job', () => {
     expect(jobNameOf(training().id, 1)).toMatch(/^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/)
     expect(jobNameOf(training().id, 2)).not.toBe(jobNameOf(training().id, 1))
   })
-  it('is isolated, checkpoints outside of its attempt, and waits for spot as long again as it may run', () => {
+  it('is isolated, keeps the checkpoints of its own attempt, and waits for spot as long again as it may run', () => {
     expect(request(true)).toMatchObject({ EnableNetworkIsolation: true, EnableManagedSpotTraining: true })
     expect(request(true).StoppingCondition).toEqual({ MaxRuntimeInSeconds: 3600, MaxWaitTimeInSeconds: 7200 })
     expect(request(false).StoppingCondition).toEqual({ MaxRuntimeInSeconds: 3600 })
-    expect(request(true).CheckpointConfig.S3Uri).not.toContain(request(true).TrainingJobName)
+    expect(request(true).CheckpointConfig.S3Uri).toMatch(/\/checkpoints\/1\/$/)
   })
   it('writes where registration looks', () => {
     const { OutputDataConfig, TrainingJobName } = request(true)
@@ -115,6 +115,8 @@ describe('what a training says', () => {
     const cause = JSON.stringify({ TrainingJobStatus: 'Failed', FailureReason: 'AlgorithmError: bad-rows: line 3' })
     expect(failureReason({ Error: 'States.TaskFailed', Cause: cause })).toBe('AlgorithmError: bad-rows: line 3')
     expect(failureReason({ Cause: JSON.stringify({ errorMessage: 'x' }) })).toBe('x')
+    const stopped = { TrainingJobStatus: 'Stopped', SecondaryStatus: 'MaxRuntimeExceeded' }
+    expect(failureReason({ Cause: JSON.stringify(stopped) })).toContain('limits.maxSeconds')
     expect(failureReason({ Cause: 'plain words' })).toBe('plain words')
     expect(failureReason({ Error: 'States.Timeout' })).toBe('States.Timeout')
     expect(failureReason({ Cause: 'x'.repeat(5000) })).toHaveLength(1024)

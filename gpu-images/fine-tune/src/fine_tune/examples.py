@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from fine_tune.refusal import Refusal
@@ -44,19 +45,45 @@ def plain(tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str) -> t
     return [*before, *after], [*([IGNORED] * len(before)), *after]
 
 
+def folded(messages: list[dict], roles: tuple[str, ...]) -> list[dict]:
+    """These roles speak as the user, and turns of one speaker become one: for templates that know fewer roles."""
+    out: list[dict] = []
+    for message in messages:
+        role = "user" if message["role"] in roles else message["role"]
+        if out and out[-1]["role"] == role:
+            out[-1] = {"role": role, "content": f"{out[-1]['content']}\n\n{message['content']}"}
+        else:
+            out.append({"role": role, "content": message["content"]})
+    return out
+
+
+def rendered(tokenizer: PreTrainedTokenizerBase, messages: list[dict], where: str) -> tuple[list[dict], dict]:
+    """(messages, tokens): as they are, else with tools and at last the system folded into the user's turns."""
+    refusals = []
+    for roles in (None, ("tool",), ("tool", "system")):
+        tried = messages if roles is None else folded(messages, roles)
+        try:
+            return tried, tokenizer.apply_chat_template(
+                tried, tokenize=True, return_dict=True,
+                return_assistant_tokens_mask="{% generation" in template_of(tokenizer))
+        except TemplateError as error:
+            refusals.append(str(error))
+    raise Refusal("bad-rows", f"{where}: the base's chat template refuses it: {refusals[-1]}")
+
+
 def conversation(tokenizer: PreTrainedTokenizerBase, messages: list[dict], where: str) -> tuple[list[int], list[int]]:
-    """By the base's chat template; the loss is on what the assistant says.
+    """By the base's chat template; the loss is on what the assistant says. What comes after its last word teaches nothing.
 
     A template without generation marks cannot tell all answers apart: then the loss is on the last answer.
     """
-    if messages[-1]["role"] != "assistant":
-        raise Refusal("bad-rows", f"{where}: the last message must be the assistant's")
-    whole = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True,
-                                          return_assistant_tokens_mask="{% generation" in template_of(tokenizer))
+    said = [at for at, message in enumerate(messages) if message["role"] == "assistant"]
+    if not said:
+        raise Refusal("bad-rows", f"{where}: no message is the assistant's")
+    shown, whole = rendered(tokenizer, messages[: said[-1] + 1], where)
     ids = list(whole["input_ids"])
     if "assistant_masks" in whole:
         return ids, [token if said else IGNORED for token, said in zip(ids, whole["assistant_masks"], strict=True)]
-    asked = list(tokenizer.apply_chat_template(messages[:-1], tokenize=True, add_generation_prompt=True,
+    asked = list(tokenizer.apply_chat_template(shown[:-1], tokenize=True, add_generation_prompt=True,
                                                return_dict=True)["input_ids"])
     start = len(asked) if ids[: len(asked)] == asked else 0
     return ids, [*([IGNORED] * start), *ids[start:]]

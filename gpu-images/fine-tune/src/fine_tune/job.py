@@ -27,14 +27,15 @@ class Hyperparameters:
     warmupRatio: float = 0.05  # noqa: N815
     schedule: str = "cosine"
     evalFraction: float = 0.05  # noqa: N815
+    earlyStopPatience: int | None = None  # noqa: N815
 
 
 RANGES = {
     "rank": (1, 256), "alpha": (1, 512), "dropout": (0, 0.5), "learningRate": (1e-9, 1), "epochs": (0.001, 1000),
     "maxSteps": (1, 1_000_000), "batchSize": (1, 512), "maxSequenceLength": (16, 131_072), "seed": (0, 2**31 - 1),
-    "warmupRatio": (0, 0.5), "evalFraction": (0, 0.5),
+    "warmupRatio": (0, 0.5), "evalFraction": (0, 0.5), "earlyStopPatience": (1, 100),
 }
-WHOLE = {"rank", "maxSteps", "batchSize", "maxSequenceLength", "seed"}
+WHOLE = {"rank", "maxSteps", "batchSize", "maxSequenceLength", "seed", "earlyStopPatience"}
 
 
 @dataclass(frozen=True)

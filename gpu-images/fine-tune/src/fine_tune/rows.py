@@ -8,6 +8,7 @@ from pathlib import Path
 from fine_tune.refusal import Refusal
 
 UNNAMED = "unnamed"
+ROLES = ("system", "user", "assistant", "tool")  # those that ingestion accepts
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,10 @@ def datanet_of(path: str, record: dict, datanets: list[str]) -> str:
 
 def check_messages(messages: object, where: str) -> tuple[dict, ...]:
     good = isinstance(messages, list) and messages and all(
-        isinstance(m, dict) and m.get("role") in ("system", "user", "assistant") and isinstance(m.get("content"), str)
+        isinstance(m, dict) and m.get("role") in ROLES and isinstance(m.get("content"), str)
         for m in messages)
     if not good:
-        raise Refusal("bad-rows", f"{where}: messages must be a list of {{role, content}}")
+        raise Refusal("bad-rows", f"{where}: messages must be a list of {{role, content}}, role one of {', '.join(ROLES)}")
     return tuple({"role": m["role"], "content": m["content"]} for m in messages)
 
 
@@ -50,8 +51,12 @@ def parse_row(line: bytes, where: str, path: str, datanets: list[str]) -> Row:
         record = json.loads(line.decode("utf-8"))
     except ValueError as error:
         raise Refusal("bad-rows", f"{where}: not a JSON object in UTF-8 ({error})") from None
-    if not isinstance(record, dict) or not isinstance(record.get("id"), str) or not record["id"]:
-        raise Refusal("bad-rows", f"{where}: no id")
+    if not isinstance(record, dict):
+        raise Refusal("bad-rows", f"{where}: not a JSON object")
+    # Rows of a Datanet have their ids; a file made by hand gets ids by its place and content.
+    record.setdefault("id", f"row_{hashlib.sha256(where.encode() + line).hexdigest()[:24]}")
+    if not isinstance(record["id"], str) or not record["id"]:
+        raise Refusal("bad-rows", f"{where}: id must be a string")
     for name in ("text", "prompt", "completion"):
         if record.get(name) is not None and not isinstance(record[name], str):
             raise Refusal("bad-rows", f"{where}: {name} must be a string")

@@ -38,7 +38,7 @@ def run(container: Container, job: Job, started: float) -> dict:
     trained, held_out = examples.as_examples(tokenizer, rows), examples.as_examples(tokenizer, held_rows)
     model = lora.add_adapter(base_folder.load_model(base, job.method), job.hyperparameters)
     say("model", started)
-    result = training.train(model, tokenizer, trained, job, container.checkpoints, started)
+    result = training.train(model, tokenizer, trained, held_out, job, container.checkpoints, started)
     say("trained", started)
     chosen = job.hyperparameters
     compared = evaluate.compare(model, held_out, chosen.maxSequenceLength, chosen.batchSize, tokenizer.pad_token_id)

@@ -6,10 +6,11 @@ from pathlib import Path
 import datasets
 import torch
 from peft import PeftModel
-from transformers import PreTrainedTokenizerBase, PrinterCallback, ProgressCallback, Trainer
+from transformers import PreTrainedTokenizerBase, PrinterCallback, ProgressCallback, Trainer, TrainerState
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
+from fine_tune.early_stop import EarlyStop
 from fine_tune.examples import Example
 from fine_tune.job import Job
 from fine_tune.order import batches, total_steps
@@ -63,9 +64,9 @@ def ordered(examples: list[Example], job: Job) -> tuple[datasets.Dataset, int]:
     return datasets.Dataset.from_dict({"input_ids": [ids for ids, _ in shown], "labels": [labels for _, labels in shown]}), steps
 
 
-def train(model: PeftModel, tokenizer: PreTrainedTokenizerBase, examples: list[Example], job: Job, folder: Path,
-          started: float) -> dict:
-    """Train in place. Returns {"steps", "train_loss", "seconds", "adapters": [folders]}.
+def train(model: PeftModel, tokenizer: PreTrainedTokenizerBase, examples: list[Example], held_out: list[Example], job: Job,
+          folder: Path, started: float) -> dict:
+    """Train in place. Returns {"steps", "train_loss", "seconds", "adapters": [folders]}; `steps` are those that ran.
 
     Raises Interrupted after SIGTERM, Refusal("time-limit") when the job's seconds are over (both with a checkpoint),
     Refusal("diverged") when the loss is no longer a number.
@@ -75,17 +76,27 @@ def train(model: PeftModel, tokenizer: PreTrainedTokenizerBase, examples: list[E
     tell = TellMetrics()
     keep = KeepAdapters(folder, steps, int(job.influence.get("checkpoints") or 0), job.base_id)
     began = time.monotonic()
+    early = EarlyStop(folder, held_out, job, steps, tokenizer.pad_token_id)
     trainer = LeanTrainer(model=model, args=settings(folder, job, steps), train_dataset=dataset,
-                         processing_class=tokenizer, callbacks=[tell, keep, signals])
+                         processing_class=tokenizer, callbacks=[tell, keep, early, signals])
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    before = TrainerState.load_from_json(str(Path(last) / "trainer_state.json")) if last else None
+    if before and early.over(before.log_history):  # interrupted in the very step that ended it: nothing is left to train
+        trainer.state = before
+        tell.losses = [float(entry["loss"]) for entry in before.log_history if "loss" in entry]
+    else:
+        trainer.train(resume_from_checkpoint=last)
+    ran = trainer.state.global_step
     if tell.bad:
-        raise Refusal("diverged", f"the loss is not a number after step {trainer.state.global_step}: lower the learning rate")
+        raise Refusal("diverged", f"the loss is not a number after step {ran}: lower the learning rate")
     if signals.terminated:
-        raise Interrupted(f"stopped after step {trainer.state.global_step} of {steps}")
-    if trainer.state.global_step < steps:
-        raise Refusal("time-limit", f"{job.max_seconds:g} seconds were over after step {trainer.state.global_step} of {steps}")
-    return {"steps": steps, "train_loss": tell.recent(steps), "seconds": time.monotonic() - began,
-            "adapters": keep.folders()}
+        raise Interrupted(f"stopped after step {ran} of {steps}")
+    ended_early = early.over(trainer.state.log_history)
+    if ran < steps and not ended_early:
+        raise Refusal("time-limit", f"{job.max_seconds:g} seconds were over after step {ran} of {steps}")
+    early.restore(model)
+    kept = [path for path in keep.folders() if path.is_dir()]
+    return {"steps": ran, "train_loss": tell.recent(ran), "seconds": time.monotonic() - began,
+            "adapters": kept or [early.best]}

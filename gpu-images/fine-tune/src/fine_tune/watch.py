@@ -15,6 +15,7 @@ from fine_tune.lora import write_adapter
 # The parts of the training at which attribution.md B keeps the adapter for the influence fit.
 KEPT_AT = (0.15, 0.40, 0.65, 0.90)
 SAVE_EVERY_SECONDS = 120.0
+HELD_OUT = "held_out_loss"  # entries of the trainer's history by which a run ends early
 
 
 def metric(**values: float | int | str | None) -> None:
@@ -41,7 +42,8 @@ class TellMetrics(TrainerCallback):
         if not logs or "loss" not in logs:
             return
         loss = float(logs["loss"])
-        del state.log_history[:-self.REMEMBERED]
+        old = state.log_history[: -self.REMEMBERED]
+        state.log_history[: len(old)] = [entry for entry in old if HELD_OUT in entry]
         self.losses = [float(entry["loss"]) for entry in state.log_history if "loss" in entry]
         every = max(1, state.max_steps // self.LINES)
         if state.global_step % every == 0 or state.global_step == state.max_steps:

@@ -81,6 +81,8 @@ class ReplyWriter:
         chunk = {**head, "choices": [whole]}
         if whole["finish_reason"] and not self.request.include_usage:
             chunk["openledger"] = self.extension()
+        if self.request.continuous_usage:
+            chunk["usage"] = self.usage()
         return chunk
 
     # --- log probabilities ----------------------------------------------------------------------------------------

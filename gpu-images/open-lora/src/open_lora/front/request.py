@@ -28,6 +28,7 @@ class ParsedRequest:
     stops: tuple[str, ...]
     stream: bool
     include_usage: bool
+    continuous_usage: bool  # vLLM's continuous_usage_stats: the tokens so far stand in every chunk
     echo: bool
     transcript: bool
 
@@ -62,6 +63,7 @@ def parse_request(body: dict, chat: bool) -> ParsedRequest:
         model=model, chat=chat, messages=messages, prompt=prompt, parameters=_sampling(body, chat), n=n,
         stops=_stops(body), stream=_boolean(body, "stream"),
         include_usage=_boolean(options, "include_usage") or transcript,
+        continuous_usage=_boolean(options, "continuous_usage_stats"),
         echo=False if chat else _boolean(body, "echo"), transcript=transcript,
     )  # fmt: skip
 
