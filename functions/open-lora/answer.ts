@@ -1,42 +1,16 @@
 import type { Hold } from '#ledger/balances.store'
 import { feeOf } from '#ledger/fee'
-import type { Caller } from '#schema/accounts'
 import { OpenLedgerError } from '#schema/errors'
-import type { Billing, Transcript } from '#schema/receipt'
 import { Bill } from './bill.ts'
-import type { Served } from './models.store.ts'
+import type { Call, Ports } from './ports.ts'
 import { asChunk, collect, type Reply } from './reply.ts'
-import { type CompletionBody, receiptIdFor, servingBody, worstCase } from './request.ts'
+import { receiptIdFor, servingBody, worstCase } from './request.ts'
 import { asEvent } from './server-sent-events.ts'
 import { streamed } from './streamed-answer.ts'
 
 /** Longer than the function's own limit of 15 minutes: a hold is never swept under a living request. */
 export const HOLD_SECONDS = 960
 
-export interface Ports {
-  resolve(model: string, receiptId: string): Promise<Served>
-  claim(receiptId: string): Promise<boolean>
-  unclaim(receiptId: string): Promise<void>
-  /** Whether there is a receipt. A transcript is written before its settle, so it alone says nothing. */
-  settled(receiptId: string): Promise<boolean>
-  /** The reply in the transcript of an earlier request under this receipt id, if there is one. */
-  earlier(receiptId: string): Promise<string | undefined>
-  reserve(hold: Omit<Hold, 'shard'>): Promise<Hold>
-  release(hold: Hold): Promise<unknown>
-  settle(hold: Hold, bill: (position: { shard: number; sequence: number }) => Billing): Promise<Billing>
-  ask(shards: string[], adapterId: string, body: string): Promise<AsyncIterable<Uint8Array>>
-  saveTranscript(transcript: Transcript): Promise<void>
-  linkedTo(accountId: string): Promise<string[]>
-  newReceiptId(): string
-  newSalt(): string
-  now(): Date
-  platform: { feeBps: number; payee: string }
-}
-export interface Call {
-  caller: Extract<Caller, { kind: 'client' }>
-  body: CompletionBody
-  idempotencyKey: string | undefined
-}
 type Answer = { stream: false; text: string } | { stream: true; events: AsyncGenerator<string> }
 
 /**

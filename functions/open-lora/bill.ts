@@ -1,8 +1,8 @@
 import type { Hold } from '#ledger/balances.store'
 import { feeOf } from '#ledger/fee'
 import type { Billing, Transcript } from '#schema/receipt'
-import type { Call, Ports } from './answer.ts'
 import type { Served } from './models.store.ts'
+import type { Call, Ports } from './ports.ts'
 import type { Reply, Usage } from './reply.ts'
 import { salted } from './request.ts'
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { answer, type Call, type Ports } from '../../../functions/open-lora/answer.ts'
+import { answer } from '../../../functions/open-lora/answer.ts'
+import type { Call, Ports } from '../../../functions/open-lora/ports.ts'
 import { salted } from '../../../functions/open-lora/request.ts'
 import type { Transcript } from '../../../functions/schema/receipt.ts'
 
@@ -127,7 +128,8 @@ test.each([
 })
 
 test('what was kept back when the settle failed is neither sent nor charged', async () => {
-  const reply = sse(counted('a', 1), counted('b', 2), counted('c', 3, 'stop'), usage, '[DONE]')
+  const all = { ...usage, usage: { prompt_tokens: 2, completion_tokens: 3 } }
+  const reply = sse(counted('a', 1), counted('b', 2), counted('c', 3, 'stop'), all, '[DONE]')
   const { log, ports, call } = world(reply, { failSettles: 1 })
   const text = await drain(await answer(ports, call(true)), log)
   expect(log).toEqual(['sent', 'sent', 'transcript', 'transcript', 'settle 2+2 error', 'sent'])
