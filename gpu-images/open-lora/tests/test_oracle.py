@@ -70,9 +70,9 @@ def test_adapters_differ_from_the_base_and_from_each_other(llama):
     assert len(outputs) >= len(ADAPTERS) - 1
 
 
-@pytest.mark.parametrize("kind", ["qwen2", "mistral", "gpt2", "neox"])
+@pytest.mark.parametrize("kind", ["qwen2", "mistral", "gpt2", "neox", "gemma2", "phi3"])
 def test_other_architectures(tmp_path, kind):
-    """Biases, sliding windows, Conv1D with fan_in_fan_out, a fused query/key/value map, an LM head as a target."""
+    """Biases, sliding windows, Conv1D with fan_in_fan_out, fused maps, soft caps, an LM head as a target."""
     make_base(tmp_path / "base", kind)
     make_adapter(tmp_path, "all", rank=4)
     make_adapter(tmp_path, "wide", rank=12, seed=3)
@@ -82,12 +82,25 @@ def test_other_architectures(tmp_path, kind):
     check(engine, tmp_path, cases(4, 14, ["all", "wide", "head", None]))
 
 
-def test_an_architecture_that_cannot_be_packed(llama, monkeypatch):
-    """Run one by one with HF's own cache."""
-    monkeypatch.setattr("open_lora.torch_engine.base_model._try_packed", lambda base: None)
-    engine = make_engine(llama, max_rows=4, chunk_tokens=16)
-    assert not engine.base.packed
-    check(engine, llama, cases(5, 10, ADAPTERS))
+@pytest.mark.parametrize(
+    ("kind", "way", "targets"),
+    [("falcon", "cached", "all-linear"), ("lfm2", "cached", "all-linear"), ("mamba2", "whole", ["lm_head"])],
+)
+def test_architectures_that_cannot_be_packed(tmp_path, kind, way, targets):
+    """A subclass of Linear, convolutions with a state, no key/value cache: one by one, and still stock PEFT's answers."""
+    make_base(tmp_path / "base", kind)
+    make_adapter(tmp_path, "one", rank=4, targets=targets)
+    make_adapter(tmp_path, "two", rank=12, targets=targets, seed=3)
+    engine = make_engine(tmp_path, max_rows=4, chunk_tokens=16)
+    assert engine.base.way == way
+    check(engine, tmp_path, cases(5, 5, ["one", "two", None]))
+
+
+@pytest.mark.parametrize(("kind", "why"), [("not runnable", "does not run"), ("recurrent_gemma", "keeps state")])
+def test_architectures_that_cannot_be_served_are_refused_at_the_start(tmp_path, kind, why):
+    make_base(tmp_path / "base", kind)
+    with pytest.raises(ValueError, match=why):
+        make_engine(tmp_path)
 
 
 def test_preempted_sequences_go_on_where_they_were(llama):

@@ -9,7 +9,8 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
-    AutoModelForCausalLM, GPT2Config, GPTNeoXConfig, LlamaConfig, MistralConfig, PreTrainedTokenizerFast, Qwen2Config,
+    AutoModelForCausalLM, FalconConfig, Gemma2Config, GPT2Config, GPTNeoXConfig, Lfm2Config, LlamaConfig, Mamba2Config,
+    MistralConfig, Phi3Config, PreTrainedTokenizerFast, Qwen2Config, RecurrentGemmaConfig, StableLmConfig,
 )  # fmt: skip
 
 from open_lora.adapters.sources import FolderSource
@@ -27,6 +28,16 @@ CONFIGS = {
     "qwen2": lambda: Qwen2Config(**SHAPE, **WIDE, num_key_value_heads=4),
     "mistral": lambda: MistralConfig(**SHAPE, **WIDE, num_key_value_heads=2, sliding_window=12),
     "neox": lambda: GPTNeoXConfig(**SHAPE, **WIDE),
+    "gemma2": lambda: Gemma2Config(**SHAPE, **WIDE, num_key_value_heads=2, head_dim=16, sliding_window=12, query_pre_attn_scalar=16),
+    "phi3": lambda: Phi3Config(**SHAPE, **WIDE, num_key_value_heads=2, pad_token_id=1),
+    "falcon": lambda: FalconConfig(**SHAPE, hidden_size=48, num_hidden_layers=2, num_attention_heads=4),
+    "lfm2": lambda: Lfm2Config(**SHAPE, **WIDE, num_key_value_heads=2, layer_types=["conv", "full_attention"], pad_token_id=1),
+    "mamba2": lambda: Mamba2Config(**SHAPE, hidden_size=48, num_hidden_layers=2, state_size=8, num_heads=6, head_dim=16, n_groups=1),
+    "recurrent_gemma": lambda: RecurrentGemmaConfig(
+        **SHAPE, hidden_size=48, intermediate_size=80, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=1,
+        attention_window_size=16, lru_width=48,
+    ),
+    "not runnable": lambda: StableLmConfig(**SHAPE, **WIDE, num_key_value_heads=2),  # a quarter of 12 is no even rotary width
     "gpt2": lambda: GPT2Config(**SHAPE, n_embd=48, n_layer=2, n_head=4, n_positions=192),
 }
 TEXT = "the quick brown fox jumps over the lazy dog; Zwölf Boxkämpfer jagen Viktor quer über den Sylter Deich; 漢字かな 😀"

@@ -11,7 +11,12 @@ from transformers import AttentionInterface
 
 from open_lora.torch_engine.step import CURRENT, PromptChunk, Step
 
-NAME = "open_lora"
+NAME, NAME_WITHOUT_SOFTCAP = "open_lora", "open_lora_without_softcap"
+
+
+def name_for(stock: str) -> str:
+    """The packed counterpart of a stock implementation: HF's SDPA leaves the soft cap out (Gemma 2), eager has it."""
+    return NAME_WITHOUT_SOFTCAP if stock == "sdpa" else NAME
 
 
 def packed_attention(
@@ -77,4 +82,9 @@ def _attend(queries, keys, values, mask, scaling, softcap) -> torch.Tensor:
     return scores.softmax(-1, dtype=torch.float32).to(values.dtype) @ values
 
 
+def _without_softcap(*args, softcap: float | None = None, **more) -> tuple[torch.Tensor, None]:
+    return packed_attention(*args, **more)
+
+
 AttentionInterface.register(NAME, packed_attention)
+AttentionInterface.register(NAME_WITHOUT_SOFTCAP, _without_softcap)

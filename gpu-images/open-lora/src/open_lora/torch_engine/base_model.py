@@ -1,13 +1,14 @@
-"""Loads any local HF causal LM and finds out how it can be run: packed, or one sequence at a time.
+"""Loads any local HF causal LM and finds out how it can be run; no list of architectures is looked up.
 
-Packed running needs HF's attention interface; whether it gives the stock model's logits is tried at load, on a short
-random prompt, rather than looked up in a list of architectures.
+Three ways, the first that gives the stock model's logits on a short random prompt is taken: packed (continuous batching
+through HF's attention interface), cached (one sequence after the other, with HF's own cache), whole (without a cache).
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,21 +17,29 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from open_lora.torch_engine import attention
 from open_lora.torch_engine.kv_cache import DecodeCache, KvShape, StagedKv
+from open_lora.torch_engine.lora_linear import find_sites
 from open_lora.torch_engine.step import CURRENT, PromptChunk, Step
 
 log = logging.getLogger("open_lora")
 ROPE_THAT_LOOKS_AT_THE_WHOLE_INPUT = {"dynamic", "longrope"}
+PROBE = 12  # tokens
+PROBE_CHUNKS = ((0, 5), (5, PROBE - 1), (PROBE - 1, PROBE))
 
 
 @dataclass
 class BaseModel:
     model: PreTrainedModel
     packed: bool
+    cached: bool  # HF's cache can be continued in chunks; only asked for where `packed` is false
     kv: KvShape | None  # None when not packed
     max_positions: int
     eos: frozenset[int]
     vocabulary: int
     keeps_logits: bool  # forward() takes logits_to_keep
+
+    @property
+    def way(self) -> str:
+        return "packed" if self.packed else "cached" if self.cached else "whole"
 
     @property
     def device(self) -> torch.device:
@@ -42,13 +51,12 @@ class BaseModel:
 
 
 def load_base(directory: Path, device: torch.device, dtype: torch.dtype, max_model_tokens: int | None) -> BaseModel:
-    """Raises OSError/ValueError from transformers when the folder holds no causal LM with safetensors weights."""
+    """Raises OSError/ValueError when the folder holds no causal LM with safetensors weights, or one that does not run."""
     model = AutoModelForCausalLM.from_pretrained(
         directory, dtype=dtype, local_files_only=True, use_safetensors=True
     )
     model.eval().requires_grad_(False).to(device)
     return prepare(model, max_model_tokens)
-
 
 
 def prepare(model: PreTrainedModel, max_model_tokens: int | None) -> BaseModel:
@@ -60,65 +68,104 @@ def prepare(model: PreTrainedModel, max_model_tokens: int | None) -> BaseModel:
     if eos is None:
         eos = config.eos_token_id
     stops = frozenset(eos if isinstance(eos, (list, tuple)) else [] if eos is None else [eos])
-    base = BaseModel(model, False, None, limit, stops, config.vocab_size, keeps)
-    _try_packed(base)
-    log.info("base loaded: %s, packed=%s, positions=%d", type(model).__name__, base.packed, limit)
+    base = BaseModel(model, False, False, None, limit, stops, config.vocab_size, keeps)
+    _choose_way(base)
+    log.info("base loaded: %s, %s, positions=%d", type(model).__name__, base.way, limit)
     return base
 
 
-def _try_packed(base: BaseModel) -> None:
-    model = base.model
+@torch.inference_mode()
+def _choose_way(base: BaseModel) -> None:
+    generator = torch.Generator().manual_seed(7)
+    ids = torch.randint(0, base.vocabulary, (1, PROBE), generator=generator).to(base.device)
+    try:
+        expected, every_site_sees_every_token = _stock_logits(base.model, ids)
+    except Exception as error:  # whatever an architecture raises: it will raise it on each request, too
+        raise ValueError(f"{type(base.model).__name__} does not run: {type(error).__name__}: {error}") from error
+    if not torch.isfinite(expected).all():
+        raise ValueError(f"{type(base.model).__name__} gives NaN or infinite logits on a random prompt")
+    scale = max(1.0, expected.abs().max().item()) * _tolerance(base.dtype)
+
+    def same(way: str, run: Callable[[], torch.Tensor]) -> bool:
+        try:
+            return (run() - expected).abs().max().item() <= scale  # a NaN is not
+        except Exception as error:
+            log.warning("%s cannot be run %s (%s)", type(base.model).__name__, way, error)
+            return False
+
+    stock = base.model.config._attn_implementation
+    if every_site_sees_every_token and _may_be_packed(base.model):
+        base.packed = same("packed", lambda: _packed_logits(base, ids, stock))
+        CURRENT.step = None
+    if not base.packed:
+        base.kv = None
+        base.model.set_attn_implementation(stock)
+        base.cached = same("cached", lambda: _cached_logits(base.model, ids))
+    if not (base.packed or base.cached) and _hides_its_cache(base.model, ids):
+        raise ValueError(f"{type(base.model).__name__} keeps state in its modules: it cannot serve several requests")
+
+
+def _hides_its_cache(model: PreTrainedModel, ids: torch.Tensor) -> bool:
+    """Asked for a cache, it hands none out: it keeps it in its modules, where requests would meet (RecurrentGemma)."""
+    if "use_cache" not in inspect.signature(model.forward).parameters:
+        return False
+    return not {"past_key_values", "cache_params"} & set(model(input_ids=ids, use_cache=True).keys())
+
+
+def _may_be_packed(model: PreTrainedModel) -> bool:
     rope = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
     kinds = {rope.get("rope_type")} if "rope_type" in rope else {v.get("rope_type") for v in rope.values() if isinstance(v, dict)}
-    if not model._supports_attention_backend or kinds & ROPE_THAT_LOOKS_AT_THE_WHOLE_INPUT:
-        return
-    stock = model.config._attn_implementation
-    generator = torch.Generator().manual_seed(7)
-    ids = torch.randint(0, base.vocabulary, (1, 12), generator=generator).to(base.device)
-    try:
-        with torch.inference_mode():
-            expected, kv = _stock_logits(model, ids)
-            model.set_attn_implementation(attention.NAME)
-            base.kv = kv
-            got = _packed_logits(model, ids, kv)
-        scale = max(1.0, expected.abs().max().item())
-        close = torch.isfinite(got).all() and (got - expected).abs().max().item() <= scale * _tolerance(base.dtype)
-    except Exception as error:  # an architecture that we do not know: run it the slow, stock way
-        log.warning("packed attention is not possible here (%s)", error)
-        close = False
-    finally:
-        CURRENT.step = None
-    if close:
-        base.packed = True
-    else:
-        base.kv = None
-        model.set_attn_implementation(stock)
+    return model._supports_attention_backend and not kinds & ROPE_THAT_LOOKS_AT_THE_WHOLE_INPUT
 
 
 def _tolerance(dtype: torch.dtype) -> float:
     return 1e-4 if dtype in (torch.float32, torch.float64) else 5e-2
 
 
-def _stock_logits(model: PreTrainedModel, ids: torch.Tensor) -> tuple[torch.Tensor, KvShape]:
-    out = model(input_ids=ids, use_cache=True)
-    layers = out.past_key_values.layers
+def _stock_logits(model: PreTrainedModel, ids: torch.Tensor) -> tuple[torch.Tensor, bool]:
+    """The last token's logits over the whole prompt, and whether every linear map that ran saw every token: an expert
+    that sees some of them only cannot be packed, rows would meet other rows' adapters."""
+    seen: set[int] = set()
+    hooks = [
+        module.register_forward_pre_hook(lambda _, args: seen.add(args[0].numel() // args[0].shape[-1]))
+        for _, module in find_sites(model).values()
+    ]
+    try:
+        logits = model(input_ids=ids, use_cache=False).logits[0, -1].float()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return logits, seen <= {ids.shape[1]}
+
+
+def _kv_shape(model: PreTrainedModel, ids: torch.Tensor) -> KvShape:
+    layers = model(input_ids=ids, use_cache=True).past_key_values.layers
     keys, values = layers[0].keys, layers[0].values
     if any(layer.keys.shape[1] != keys.shape[1] or layer.keys.shape[3] != keys.shape[3] for layer in layers):
         raise ValueError("layers with different key/value shapes")
-    shape = KvShape(len(layers), keys.shape[1], keys.shape[3], values.shape[3], keys.dtype, keys.device)
-    return out.logits[0, -1].float(), shape
+    return KvShape(len(layers), keys.shape[1], keys.shape[3], values.shape[3], keys.dtype, keys.device)
 
 
-def _packed_logits(model: PreTrainedModel, ids: torch.Tensor, kv: KvShape) -> torch.Tensor:
+def _packed_logits(base: BaseModel, ids: torch.Tensor, stock: str) -> torch.Tensor:
     """The last token's logits by the way that serving takes: two chunks, then one decode row."""
-    count = ids.shape[1]
-    staged, cache = StagedKv(kv, count), DecodeCache(kv, 4, 128)
-    for start, end in ((0, 5), (5, count - 1)):
+    model, kv = base.model, _kv_shape(base.model, ids)
+    model.set_attn_implementation(attention.name_for(stock))
+    staged, cache = StagedKv(kv, PROBE), DecodeCache(kv, 4, 128)
+    for start, end in PROBE_CHUNKS[:-1]:
         CURRENT.step = Step(0, None, 0, cache, [PromptChunk(0, end - start, start, staged)], kv.dtype)
         at = torch.arange(start, end, device=kv.device)[None]
         model(input_ids=ids[:, start:end], position_ids=at, use_cache=False)
-    staged.length = count - 1
-    cache.enter(0, staged, count)
-    at = torch.tensor([count - 1], device=kv.device)
-    CURRENT.step = Step(1, at, count, cache, [], kv.dtype)
+    staged.length = PROBE - 1
+    cache.enter(0, staged, PROBE)
+    at = torch.tensor([PROBE - 1], device=kv.device)
+    CURRENT.step = Step(1, at, PROBE, cache, [], kv.dtype)
+    base.kv = kv
     return model(input_ids=ids[:, -1:], position_ids=at[None], use_cache=False).logits[0, -1].float()
+
+
+def _cached_logits(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
+    cache: dict = {}
+    for start, end in PROBE_CHUNKS:
+        out = model(input_ids=ids[:, start:end], use_cache=True, **cache)
+        cache = {"past_key_values": out.past_key_values}
+    return out.logits[0, -1].float()

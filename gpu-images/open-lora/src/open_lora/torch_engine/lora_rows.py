@@ -42,10 +42,11 @@ class ClassRows:
         self.members[self.members.index(old)] = new
 
     def views(self) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-        """path -> (A [rows, rank, in], B [rows, rank, out]) of the current members."""
+        """path -> (A^T [rows, in, rank], B [rows, rank, out]) of the current members."""
         rows = len(self.members)
         if rows not in self._views:
-            self._views[rows] = self.layout.views(self.matrix[:rows])
+            views = self.layout.views(self.matrix[:rows])
+            self._views[rows] = {path: (a.transpose(1, 2), b) for path, (a, b) in views.items()}
         return self._views[rows]
 
 

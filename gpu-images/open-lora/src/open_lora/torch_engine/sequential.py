@@ -1,4 +1,4 @@
-"""For architectures that cannot be packed: HF's own forward and cache, one sequence after the other.
+"""For architectures that cannot be packed: HF's own forward, one sequence after the other, with its cache or without.
 
 Slow and general; the same rules of admission, fairness and refusal hold.
 """
@@ -6,12 +6,10 @@ Slow and general; the same rules of admission, fairness and refusal hold.
 from __future__ import annotations
 
 import torch
+
 from open_lora.torch_engine.base_model import BaseModel
 from open_lora.torch_engine.lora_linear import LoraPlan, PlanHolder
 from open_lora.torch_engine.sequence import Sequence
-
-
-UNCACHED = object()  # the architecture keeps no key/value cache: it is run over the whole text each time
 
 
 class SequentialBatch:
@@ -57,22 +55,23 @@ class SequentialBatch:
         plan = None
         if sequence.adapter is not None:
             plan = LoraPlan()
-            plan.chunks = [(slice(0, len(tokens)), sequence.adapter.views())]
+            plan.chunks = [(slice(None), sequence.adapter.views())]  # whatever rows a module sees are this sequence's
         self.holder.plan = plan
         try:
-            out = self._call(sequence, tokens)
+            return self._cached(sequence, tokens) if self.base.cached else self._whole(sequence, len(tokens))
         finally:
             self.holder.plan = None
-        return out.logits[0, -1]
 
-    def _call(self, sequence: Sequence, tokens: list[int]):
-        if sequence.staged is UNCACHED:
-            tokens = (sequence.prompt + sequence.output)[: sequence.filled + len(tokens) + len(sequence.output)]
-            return self.base.model(input_ids=self._ids(tokens), use_cache=False)
+    def _cached(self, sequence: Sequence, tokens: list[int]) -> torch.Tensor:
         cache = {} if sequence.staged is None else {"past_key_values": sequence.staged}
         out = self.base.model(input_ids=self._ids(tokens), use_cache=True, **cache)
-        sequence.staged = getattr(out, "past_key_values", None) or UNCACHED
-        return out
+        sequence.staged = out.past_key_values
+        return out.logits[0, -1]
+
+    def _whole(self, sequence: Sequence, new: int) -> torch.Tensor:
+        if not sequence.output and sequence.filled + new < len(sequence.prompt):  # nobody reads these logits
+            return torch.zeros(self.base.vocabulary, dtype=self.base.dtype, device=self.base.device)
+        return self.base.model(input_ids=self._ids(sequence.prompt + sequence.output), use_cache=False).logits[0, -1]
 
     def _ids(self, tokens: list[int]) -> torch.Tensor:
         return torch.tensor([tokens], device=self.base.device)
