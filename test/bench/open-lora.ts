@@ -53,6 +53,7 @@ const run = (part: Part): Promise<Figures> =>
         ...process.env,
         PYTHONPATH: join(folder, 'src'),
         OMP_NUM_THREADS: '1',
+        THP_MEM_ALLOC_ENABLE: '1', // as serve.py sets it; base and peers have it too
         HF_HUB_OFFLINE: '1',
         TQDM_DISABLE: '1',
       },
@@ -88,11 +89,10 @@ const reach = (figures: Partial<Record<Part, Figures>>) => {
   const load = loading?.['warm slot load p99']
   const fair = serving?.['p95 ratio']
   const front = serving?.['front and scheduler over model, CPU']
-  const batch = throughput?.['ours']['batch 16']
   const scale =
     zipf && `${zipf['registered']} registered, ${zipf['resident budget']} resident, ${zipf['requests']} requests`
   return [
-    entry('every request another adapter, over base', base, '>= 0.85', 'ratio', base >= 0.85, batch?.base),
+    entry('every request another adapter, over base', base, '>= 0.85', 'ratio', base >= 0.85, throughput?.['base']),
     entry(
       'over PEFT mixed batch',
       peft,

@@ -14,6 +14,9 @@ class Settings:
     port: int
     host: str
     hosting: bool
+    engine: str
+    vllm_url: str | None
+    vllm_adapters: int
     device: str
     dtype: str
     max_batch: int
@@ -50,6 +53,9 @@ def parser() -> argparse.ArgumentParser:
     add("--adapters", type=Path, help="folder of PEFT adapters: DIR/<name>/adapter_config.json + adapter_model.safetensors")
     add("--port", type=int, help="TCP port (0: any free one)")
     add("--host", default=None, help="address to listen on (default 127.0.0.1, in hosting mode 0.0.0.0)")
+    add("--engine", default="torch", help="torch: ours; vllm: a stock vLLM server on loopback (OPEN_LORA_ENGINE)")
+    add("--vllm-url", default=None, help="attach to this vLLM instead of starting one (OPEN_LORA_VLLM_URL)")
+    add("--vllm-adapters", type=int, default=256, help="adapters that vLLM keeps loaded; --max-batch of them in one batch")
     add("--device", default="auto", help="auto, cpu or cuda")
     add("--dtype", default="auto", choices=["auto", "float32", "bfloat16", "float16"], help="auto: float32 on a CPU")
     add("--max-batch", type=int, default=16, help="sequences that run at once")
@@ -85,9 +91,14 @@ def read_settings(arguments: list[str], environment: dict[str, str]) -> Settings
             options.error(f"{name}: {path} is not a folder")
     place = _models_place(environment, options) if hosting else {"base": args.base.resolve(), "adapters": args.adapters.resolve()}
     port = args.port if args.port is not None else int(environment.get("SAGEMAKER_BIND_TO_PORT", "8080"))
+    engine = environment.get("OPEN_LORA_ENGINE", args.engine)
+    if engine not in ("torch", "vllm"):
+        options.error(f"--engine: {engine} is neither torch nor vllm")
     name = None if hosting or args.no_base else args.served_base_name or args.base.resolve().name
     return Settings(
         port=port, host=args.host or ("0.0.0.0" if hosting else "127.0.0.1"), hosting=hosting,
+        engine=engine, vllm_url=environment.get("OPEN_LORA_VLLM_URL", args.vllm_url),
+        vllm_adapters=int(environment.get("OPEN_LORA_VLLM_ADAPTERS", args.vllm_adapters)),
         device=environment.get("OPEN_LORA_DEVICE", args.device), dtype=environment.get("OPEN_LORA_DTYPE", args.dtype),
         max_batch=int(environment.get("OPEN_LORA_MAX_BATCH", args.max_batch)), max_model_tokens=args.max_model_tokens,
         max_rank=args.max_rank, device_mb=int(environment.get("OPEN_LORA_DEVICE_MB", args.device_mb)),

@@ -121,14 +121,13 @@ class AdapterTiers:
         started = time.perf_counter()
         try:
             host, found = await self._host_copy(loop, name, signature)
-            flat = host.flat
-            if not self.shared_memory:
-                flat = await loop.run_in_executor(self._pool, self._to_device, flat)
+            resident = await self._bring(loop, host)
             cost = (time.perf_counter() - started) * 1000
             if self.shared_memory:
                 self.host.pop(host.key)  # the same memory moves up, it is not counted twice
-            entry = self.device.put(host.key, ResidentAdapter(host, flat), host.bytes, cost)
+            entry = self.device.put(host.key, resident, self._size(host), cost)
             if entry is None:
+                self._gone(resident)
                 raise Refusal("no_adapter_capacity", "all adapter memory is in use by running requests", retry_after=2)
             entry.pinned = name in self._pins
             self._names[name] = _Name(signature, host.key)
@@ -161,8 +160,18 @@ class AdapterTiers:
             self.source.done(name)
         return host, files.found, (time.perf_counter() - started) * 1000
 
-    def _to_device(self, flat: torch.Tensor) -> torch.Tensor:
-        return flat.to(self.torch_device)
+    async def _bring(self, loop, host: HostAdapter) -> ResidentAdapter:
+        """Host memory -> device."""
+        if self.shared_memory:
+            return ResidentAdapter(host, host.flat)
+        return ResidentAdapter(host, await loop.run_in_executor(self._pool, host.flat.to, self.torch_device))
+
+    def _size(self, host: HostAdapter) -> int:
+        """What it takes of the device's budget."""
+        return host.bytes
+
+    def _gone(self, resident: ResidentAdapter) -> None:
+        """It left the device for good; memory follows the last reference."""
 
     def _demote(self, entry: Entry) -> None:
         """An adapter leaves the device: on a CPU its memory is handed to the host tier, else the host has a copy."""
@@ -206,6 +215,7 @@ class AdapterTiers:
         if entry is not None and not entry.leases and not shared:
             self.device.pop(known.key)
             self.host.pop(known.key)
+            self._gone(entry.value)
         return True
 
     def residency(self) -> list[dict]:
@@ -213,7 +223,7 @@ class AdapterTiers:
         for tier, budget in (("device", self.device), ("host", self.host)):
             for entry in budget.entries.values():
                 rows.append({
-                    "adapter": entry.value.name, "key": entry.key, "tier": tier, "bytes": entry.bytes,
+                    "adapter": entry.value.name, "key": entry.key, "tier": tier, "bytes": entry.value.bytes,
                     "rank_bucket": entry.value.layout.rank, "leases": entry.leases, "pinned": entry.pinned,
                 })  # fmt: skip
         return rows

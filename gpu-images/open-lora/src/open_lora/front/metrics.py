@@ -12,6 +12,7 @@ SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 RISING = {
     "failed_steps", "tokens", "finished", "cancelled", "preempted", "non_finite", "refused_queue_full", "refused_queue_timeout",
     "evictions", "prefix_hits", "prefix_hit_tokens", "busy_seconds", "model_cpu_seconds", "process_cpu_seconds",
+    "vllm_preemptions", "vllm_prefix_hit_tokens",
 }  # fmt: skip
 
 

@@ -1,1 +1,1 @@
-"""A stock vLLM server on loopback behind the same engine port."""
+"""A stock vLLM server on loopback behind the engine port: the engine for production GPUs."""
