@@ -17,7 +17,7 @@ from open_lora.engine_port import SamplingParameters
 from open_lora.torch_engine.base_model import prepare
 from open_lora.torch_engine.batch import PackedBatch
 from open_lora.torch_engine.lora_linear import PlanHolder, attach
-from open_lora.torch_engine.sampler import Sampler
+from open_lora.torch_engine.sampler import Sampler, greedy_tokens
 from open_lora.torch_engine.sequence import Sequence
 
 PROMPT = 64
@@ -86,7 +86,7 @@ class Ours:
     def _turn(self, packed: PackedBatch, joining: list[Sequence], last: bool) -> None:
         for sequence in joining:
             packed.join(sequence)
-        best = packed.forward([]).max(-1).indices.tolist()
+        best, _ = greedy_tokens(packed.forward([]))
         for sequence, token in zip(packed.rows, best, strict=True):
             sequence.output.append(token)
         for sequence in list(packed.rows) if last else []:

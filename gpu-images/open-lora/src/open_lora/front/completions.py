@@ -125,12 +125,13 @@ class _Run:
         return {"X-OpenLora-Found": self.lease.found, "X-OpenLora-Load-Ms": f"{self.lease.load_ms:.3f}"}
 
 
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 NO_BUFFER = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 def _frames(chunks: list[dict]) -> bytes:
     """Server-sent events; each is whole and valid UTF-8."""
-    return b"".join(b"data: " + json.dumps(chunk, ensure_ascii=False).encode("utf-8") + b"\n\n" for chunk in chunks)
+    return b"".join(b"data: " + ENCODER.encode(chunk).encode("utf-8") + b"\n\n" for chunk in chunks)
 
 
 async def _hung_up(http: Request) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 
+from transformers import PreTrainedTokenizerFast
+
 REPLACEMENT = "\ufffd"
 
 
@@ -15,9 +17,14 @@ class Decoder:
     def __init__(self, tokenizer):
         self.tokenizer = tokenizer
         self.special = set(tokenizer.all_special_ids)
+        # the wrapper's decode costs several times the work itself, and adds nothing to it where it is the stock one
+        plain = getattr(type(tokenizer), "_decode", None) is PreTrainedTokenizerFast._decode
+        self._fast = tokenizer.backend_tokenizer.decode if plain and not tokenizer.clean_up_tokenization_spaces else None
         self._alphabet = _byte_alphabet() if _is_byte_level(tokenizer) else None
 
     def decode(self, ids: list[int]) -> str:
+        if self._fast is not None:
+            return self._fast(ids, skip_special_tokens=True)
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
     def raw_bytes(self, token: int) -> int | None:
@@ -43,6 +50,7 @@ class TextAssembler:
         self._sent = 0
         self._settled = 0  # ids before this one are in _text
         self._context = 0  # decoding starts here, so that a space before a word is not lost
+        self._before = ""  # text of ids[_context:_settled]
 
     @property
     def text(self) -> str:
@@ -52,10 +60,10 @@ class TextAssembler:
         """`skip`: the token ends the text and has none of its own (the end token)."""
         self.ids.append(token)
         if not skip:
-            before = self.decoder.decode(self.ids[self._context : self._settled])
+            before = len(self._before)
             after = self.decoder.decode(self.ids[self._context :])
-            if len(after) > len(before) and not after.endswith(REPLACEMENT):
-                self._settle(after[len(before) :])
+            if len(after) > before and not after.endswith(REPLACEMENT):
+                self._settle(after[before:])
                 return self._release(final=False)
         self.ends.append(self._bytes)
         return ""
@@ -84,6 +92,7 @@ class TextAssembler:
             self.ends.append(self._bytes)
         self._text += piece
         self._context, self._settled = self._settled, len(self.ids)
+        self._before = self.decoder.decode(self.ids[self._context :])
 
     def _release(self, final: bool) -> str:
         start = max(0, self._sent)

@@ -19,7 +19,7 @@ from open_lora.torch_engine.base_model import BaseModel
 from open_lora.torch_engine.batch import PackedBatch
 from open_lora.torch_engine.fair_queue import FairQueue, QueueFull
 from open_lora.torch_engine.lora_linear import PlanHolder
-from open_lora.torch_engine.sampler import log_probabilities
+from open_lora.torch_engine.sampler import greedy_tokens, log_probabilities
 from open_lora.torch_engine.sequence import Sequence
 from open_lora.torch_engine.sequential import SequentialBatch
 
@@ -291,8 +291,7 @@ class TorchEngine:
         """Samples one token for each; returns those that go on. Finished ones leave the batch."""
         if not sequences:
             return []
-        values, tokens = logits.max(-1)  # NaN and infinity win a max
-        best, finite = tokens.tolist(), torch.isfinite(values).tolist()
+        best, finite = greedy_tokens(logits)
         going = []
         for index, sequence in enumerate(sequences):
             if not finite[index]:

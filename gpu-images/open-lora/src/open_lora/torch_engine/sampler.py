@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 from open_lora.engine_port import SamplingParameters
@@ -67,6 +68,19 @@ class Sampler:
             ordered[outside] = 0
             probabilities = torch.zeros_like(probabilities).scatter_(0, order, ordered)
         return int(torch.multinomial(probabilities, 1, generator=self.generator))
+
+
+def greedy_tokens(logits: torch.Tensor) -> tuple[list[int], list[bool]]:
+    """Of logits [rows, vocabulary]: the best token of each row, and whether its logit is finite (NaN and infinity win).
+
+    numpy's arg max takes a tenth of torch's time on a CPU.
+    """
+    if logits.device.type != "cpu":
+        values, tokens = logits.max(-1)
+        return tokens.tolist(), torch.isfinite(values).tolist()
+    rows = logits.float().numpy()
+    tokens = rows.argmax(-1)
+    return tokens.tolist(), np.isfinite(rows[np.arange(len(rows)), tokens]).tolist()
 
 
 def log_probabilities(logits: torch.Tensor, token: int, best: int) -> tuple[float, list[tuple[int, float]]]:
