@@ -1,8 +1,15 @@
 /** The door of the provenance engine: everything that other files may use. */
-export { type BuildOptions, buildIndex } from './build-index.ts'
+export { type BuildOptions, buildIndex, IndexBuilder } from './build-index.ts'
 export { type ByteSpan, type Range, toCodePoints, toTokens, toUtf16 } from './map-spans.ts'
 export { mergeSpans } from './merge-spans.ts'
-export { openIndex, type ProvenanceIndex, type SpanOptions, type Tombstones } from './open-index.ts'
+export {
+  loadIndex,
+  loadIndexAsync,
+  openIndex,
+  type ProvenanceIndex,
+  type SpanOptions,
+  type Tombstones,
+} from './open-index.ts'
 export { ProvenanceError, type ProvenanceErrorCode } from './provenance-error.ts'
 export type { IndexRow, ProvenanceSpan } from './provenance-span.ts'
 export { buildFilter, openFilter, type ShardFilter } from './shard-filter.ts'

@@ -1,8 +1,8 @@
-import { crc32 } from 'node:zlib'
-import { FORMAT_VERSION, HEADER_BYTES, MAGIC, SAMPLE_EVERY, SEPARATOR } from './index-format.ts'
-import { type BackwardIndex, maximalSpans, type Rows } from './maximal-spans.ts'
+import { bitsOf, HEADER_BYTES, readHeader, SAMPLE_EVERY } from './index-format.ts'
+import { type Kernel, newKernel } from './kernel.ts'
 import { ProvenanceError } from './provenance-error.ts'
 import type { ProvenanceSpan } from './provenance-span.ts'
+import { RowIds, VariableReader } from './row-ids.ts'
 
 export interface SpanOptions {
   /** Shortest span, bytes, >= 1. */
@@ -23,12 +23,13 @@ export interface Tombstones {
 }
 
 export interface ProvenanceIndex {
+  /** Rows, live or not. */
   readonly rowCount: number
   /** Sum of the rows' UTF-8 bytes. */
   readonly corpusBytes: number
-  /** All maximal spans of the query, ascending by start. */
+  /** All maximal spans of the query, ascending by start. Throws BAD_QUERY. */
   spans(query: Uint8Array, options: SpanOptions): ProvenanceSpan[]
-  /** Positions at which the pattern occurs, in all rows; the pattern must not be empty. */
+  /** Positions at which the pattern occurs, in all rows; the pattern must not be empty. Throws BAD_QUERY. */
   count(pattern: Uint8Array): number
   /** The rows of this index among the deleted ids; other ids are another shard's and are passed over. */
   tombstones(ids: Iterable<string>): Tombstones
@@ -36,98 +37,72 @@ export interface ProvenanceIndex {
 
 /** Opens the bytes of an index file, or throws INDEX_FOREIGN, INDEX_NEWER, INDEX_TRUNCATED or INDEX_CORRUPT. */
 export function openIndex(file: Uint8Array): ProvenanceIndex {
-  // A Buffer's slice is a view of its pool; a plain Uint8Array's is a copy, which the word arrays below need.
-  const bytes = new Uint8Array(file.buffer, file.byteOffset, file.byteLength)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const magic = bytes.subarray(0, MAGIC.length)
-  if (magic.some((byte, i) => byte !== MAGIC[i])) throw new ProvenanceError('INDEX_FOREIGN', 'not a provenance index')
-  if (bytes.length < HEADER_BYTES) throw new ProvenanceError('INDEX_TRUNCATED', 'the header is cut')
-  const version = view.getUint32(8, true)
-  if (version > FORMAT_VERSION)
-    throw new ProvenanceError('INDEX_NEWER', `format ${version}, this code reads ${FORMAT_VERSION}`)
-  if (crc32(bytes.subarray(0, HEADER_BYTES - 4)) !== view.getUint32(HEADER_BYTES - 4, true)) {
-    throw new ProvenanceError('INDEX_CORRUPT', 'header checksum')
-  }
-  const [rowCount, n, idBytes, bodyBytes] = [12, 16, 20, 24].map((at) => view.getUint32(at, true)) as [
-    number,
-    number,
-    number,
-    number,
-  ]
-  if (bytes.length < HEADER_BYTES + bodyBytes)
-    throw new ProvenanceError('INDEX_TRUNCATED', `${bytes.length} of ${HEADER_BYTES + bodyBytes} bytes`)
-  const body = bytes.slice(HEADER_BYTES)
-  if (body.length !== bodyBytes || crc32(body) !== view.getUint32(28, true))
-    throw new ProvenanceError('INDEX_CORRUPT', 'body checksum')
-  const sampleCount = Math.ceil(n / SAMPLE_EVERY)
-  const bwt = body.subarray(0, n)
-  const words = new Uint32Array(body.slice(n, n + 4 * (sampleCount + 2 * rowCount)).buffer)
-  const ids = JSON.parse(new TextDecoder().decode(body.subarray(body.length - idBytes))) as string[]
-  const startRows = words.subarray(sampleCount, sampleCount + rowCount)
-  return new PlainIndex(bwt, words.subarray(0, sampleCount), startRows, words.subarray(sampleCount + rowCount), ids)
+  return loadIndex(file.length, (memory) => memory.set(file))
 }
 
-const BLOCK = 256
+/** The same without a second copy: `read` fills the index's own memory with the file. */
+export function loadIndex(fileBytes: number, read: (memory: Uint8Array) => void): ProvenanceIndex {
+  const [kernel, file] = reserveIndex(fileBytes)
+  read(file)
+  return openKernel(kernel, file)
+}
 
-class PlainIndex implements ProvenanceIndex, BackwardIndex {
+/** The same for parts that arrive in their own time, as range reads do. */
+export async function loadIndexAsync(
+  fileBytes: number,
+  read: (memory: Uint8Array) => Promise<void>,
+): Promise<ProvenanceIndex> {
+  const [kernel, file] = reserveIndex(fileBytes)
+  await read(file)
+  return openKernel(kernel, file)
+}
+
+function reserveIndex(fileBytes: number): [Kernel, Uint8Array] {
+  const kernel = newKernel()
+  const at = kernel.reserve(fileBytes + 16) // the last bits are read eight bytes at a time
+  return [kernel, new Uint8Array(kernel.memory.buffer, at, fileBytes)]
+}
+
+function openKernel(kernel: Kernel, file: Uint8Array): ProvenanceIndex {
+  const header = readHeader(file)
+  const blocks = file.byteOffset + HEADER_BYTES
+  const samples = blocks + header.blocks
+  const firsts = samples + header.samples
+  const lengths = firsts + header.firsts - file.byteOffset
+  const rowLengths = file.slice(lengths, lengths + header.lengths)
+  const ids = new RowIds(file.subarray(lengths + header.lengths), header.rows)
+  kernel.openBlocks(blocks, header.suffixes)
+  kernel.openRows(samples, firsts, bitsOf(header.rows), SAMPLE_EVERY, header.rows)
+  return new KernelIndex(kernel, header.suffixes, ids, rowLengths)
+}
+
+class KernelIndex implements ProvenanceIndex {
   readonly rowCount: number
   readonly corpusBytes: number
-  readonly #bwt: Uint8Array
-  readonly #samples: Uint32Array
-  readonly #startRows: Uint32Array
-  readonly #lengths: Uint32Array
-  readonly #ids: string[]
-  readonly #before = new Float64Array(256) // suffixes that begin with a smaller byte
-  readonly #blocks: Uint32Array
+  readonly #kernel: Kernel
+  readonly #suffixes: number
+  readonly #ids: RowIds
+  readonly #lengths: Uint8Array
+  /** Queries use the memory above. */
+  readonly #top: number
 
-  constructor(bwt: Uint8Array, samples: Uint32Array, startRows: Uint32Array, lengths: Uint32Array, ids: string[]) {
-    this.#bwt = bwt
-    this.#samples = samples
-    this.#startRows = startRows
-    this.#lengths = lengths
+  constructor(kernel: Kernel, suffixes: number, ids: RowIds, lengths: Uint8Array) {
+    this.#kernel = kernel
+    this.#suffixes = suffixes
     this.#ids = ids
-    this.rowCount = bwt.length
-    this.corpusBytes = bwt.length - ids.length
-    this.#blocks = new Uint32Array((Math.floor(bwt.length / BLOCK) + 1) * 256)
-    const running = new Uint32Array(256)
-    for (let i = 0; i <= bwt.length; i++) {
-      if (i % BLOCK === 0) this.#blocks.set(running, (i / BLOCK) * 256)
-      if (i < bwt.length) running[bwt[i]!]!++
-    }
-    for (let c = 1; c < 256; c++) this.#before[c] = this.#before[c - 1]! + running[c - 1]!
-  }
-
-  #rank(byte: number, row: number): number {
-    const block = Math.floor(row / BLOCK)
-    let rank = this.#blocks[block * 256 + byte]!
-    for (let i = block * BLOCK; i < row; i++) if (this.#bwt[i] === byte) rank++
-    return rank
-  }
-
-  extend(rows: Rows, byte: number): boolean {
-    if (byte === SEPARATOR) rows.hi = rows.lo
-    else {
-      rows.lo = this.#before[byte]! + this.#rank(byte, rows.lo)
-      rows.hi = this.#before[byte]! + this.#rank(byte, rows.hi)
-    }
-    return rows.hi > rows.lo
-  }
-
-  #rowAt(suffix: number): number {
-    for (let at = suffix; ; ) {
-      if (at % SAMPLE_EVERY === 0) return this.#samples[at / SAMPLE_EVERY]!
-      const byte = this.#bwt[at]!
-      const rank = this.#rank(byte, at)
-      if (byte === SEPARATOR) return this.#startRows[rank]!
-      at = this.#before[byte]! + rank
-    }
+    this.#lengths = lengths
+    this.#top = kernel.heapTop()
+    this.rowCount = ids.count
+    this.corpusBytes = suffixes - ids.count
   }
 
   count(pattern: Uint8Array): number {
     if (pattern.length === 0) throw new ProvenanceError('BAD_QUERY', 'the pattern is empty')
-    const rows = { lo: 0, hi: this.rowCount }
-    for (let i = pattern.length - 1; i >= 0; i--) if (!this.extend(rows, pattern[i]!)) return 0
-    return rows.hi - rows.lo
+    if (this.rowCount === 0) return 0
+    const at = this.#copy(pattern)
+    const count = this.#kernel.count(this.#suffixes, at, pattern.length)
+    this.#kernel.release(this.#top)
+    return count
   }
 
   spans(query: Uint8Array, { minLength, maxOwners, deleted }: SpanOptions): ProvenanceSpan[] {
@@ -135,31 +110,54 @@ class PlainIndex implements ProvenanceIndex, BackwardIndex {
       throw new ProvenanceError('BAD_QUERY', 'minLength must be a positive integer')
     if (!Number.isInteger(maxOwners) || maxOwners < 0)
       throw new ProvenanceError('BAD_QUERY', 'maxOwners must be an integer >= 0')
-    const owners = ({ lo, hi }: Rows) => {
-      const numbers = new Set<number>()
-      for (let r = lo; r < hi; r++) numbers.add(this.#rowAt(r))
-      const live = [...numbers].filter((n) => !deleted || !((deleted.bitmap[n >> 3]! >> (n & 7)) & 1))
-      return live.map((number) => this.#ids[number]!)
+    if (this.rowCount === 0 || query.length < minLength) return []
+    const kernel = this.#kernel
+    try {
+      kernel.useTombstones(deleted?.rows ? this.#copy(deleted.bitmap) : 0)
+      const text = this.#copy(query)
+      const trail = kernel.heapTop()
+      const found = kernel.spans(this.#suffixes, text, query.length, minLength)
+      const at = trail + ((8 * (query.length + 1) + 15) & ~15)
+      const words = new Int32Array(kernel.memory.buffer, at, 4 * found).slice()
+      const spans: ProvenanceSpan[] = []
+      for (let i = found - 1; i >= 0; i--) {
+        const [start, end, lo, hi] = words.subarray(4 * i, 4 * i + 4) as unknown as [number, number, number, number]
+        const ownerCount = kernel.rowsOf(lo, hi)
+        spans.push({ start, end, owners: this.#smallest(ownerCount, maxOwners), ownerCount })
+      }
+      return spans
+    } finally {
+      kernel.useTombstones(0)
+      kernel.release(this.#top)
     }
-    const index: BackwardIndex = deleted?.rows
-      ? { rowCount: this.rowCount, extend: (r, b) => this.extend(r, b), isLive: (r) => owners(r).length > 0 }
-      : this
-    return maximalSpans(index, query, minLength).map((span) => {
-      const all = owners(span).sort()
-      return { start: span.start, end: span.end, owners: all.slice(0, maxOwners), ownerCount: all.length }
-    })
   }
 
   tombstones(ids: Iterable<string>): Tombstones {
-    const bitmap = new Uint8Array((this.#ids.length + 7) >> 3)
-    const gone = new Set(ids)
+    const bitmap = new Uint8Array((this.rowCount + 7) >> 3)
+    for (const id of ids) {
+      const number = this.#ids.numberOf(id)
+      if (number >= 0) bitmap[number >> 3]! |= 1 << (number & 7)
+    }
     let [rows, bytes] = [0, 0]
-    for (const [n, id] of this.#ids.entries()) {
-      if (!gone.has(id)) continue
-      bitmap[n >> 3]! |= 1 << (n & 7)
+    const reader = new VariableReader(this.#lengths)
+    for (let number = 0; number < this.rowCount; number++) {
+      const length = reader.number()
+      if (!((bitmap[number >> 3]! >> (number & 7)) & 1)) continue
       rows++
-      bytes += this.#lengths[n]!
+      bytes += length
     }
     return { rows, bytes, bitmap }
+  }
+
+  /** Rows are numbered by id, so the smallest numbers are the smallest ids. */
+  #smallest(count: number, most: number): string[] {
+    const numbers = new Uint32Array(this.#kernel.memory.buffer, this.#kernel.rowList(), count)
+    return Array.from(numbers.slice().sort().subarray(0, most), (number) => this.#ids.id(number))
+  }
+
+  #copy(bytes: Uint8Array): number {
+    const at = this.#kernel.reserve(bytes.length)
+    new Uint8Array(this.#kernel.memory.buffer).set(bytes, at)
+    return at
   }
 }

@@ -1,0 +1,161 @@
+// From a suffix array to the body of an index file.
+
+import { CHUNK, CLASS_BYTES, encodeChunk, loadBits, storeBits, width } from './chunk'
+import { BLOCK, buildTree } from './tree'
+
+const SEPARATOR: i32 = 0xff
+const COUNTS: usize = memory.data(256 * 4, 4)
+const NODES: usize = memory.data(256 * 8, 8)
+const CURSORS: usize = memory.data(256 * 4, 4)
+const CODES: usize = memory.data(256 * 4, 4)
+const SYMBOLS: usize = memory.data(256, 4)
+/** A block's bits before compression: at most 8 a symbol on average, and a chunk more. */
+const BITS: usize = memory.data(BLOCK + 64, 8)
+
+/** The row whose text holds a position: the last start that is not behind it. */
+function rowAt(starts: usize, rows: i32, position: u32): i32 {
+  let low = 0
+  let high = rows - 1
+  while (low < high) {
+    const middle = (low + high + 1) >> 1
+    if (load<u32>(starts + (<usize>middle << 2)) <= position) low = middle
+    else high = middle - 1
+  }
+  return low
+}
+
+/**
+ * Overwrites sa with the Burrows-Wheeler transform, one byte a suffix, and tells `numbers[row]` for every `every`-th suffix
+ * (samples) and for every suffix that begins a row (firsts).
+ */
+export function transform(
+  text: usize,
+  n: i32,
+  sa: usize,
+  starts: usize,
+  rows: i32,
+  numbers: usize,
+  every: i32,
+  samples: usize,
+  firsts: usize,
+): void {
+  let first = firsts
+  for (let i = 0; i < n; i++) {
+    const p = load<i32>(sa + (<usize>i << 2))
+    const byte = p == 0 ? SEPARATOR : <i32>load<u8>(text + <usize>p - 1)
+    store<u8>(sa + <usize>i, <u8>byte)
+    if (byte == SEPARATOR) {
+      store<u32>(first, load<u32>(numbers + (<usize>rowAt(starts, rows, p) << 2)))
+      first += 4
+    }
+    if (i % every == 0) {
+      store<u32>(samples, load<u32>(numbers + (<usize>rowAt(starts, rows, p) << 2)))
+      samples += 4
+    }
+  }
+}
+
+/** Packs u32 numbers of `bits` bits each; returns the end. */
+export function packNumbers(numbers: usize, count: i32, bits: i32, to: usize): usize {
+  const bytes = <usize>((<u64>count * <u64>bits + 7) >> 3)
+  memory.fill(to, 0, bytes + 16)
+  let at: usize = to
+  let shift = 0
+  for (let i = 0; i < count; i++) {
+    storeBits(at, shift, <u64>load<u32>(numbers + (<usize>i << 2)))
+    shift += bits
+    at += <usize>(shift >> 3)
+    shift &= 7
+  }
+  return to + bytes
+}
+
+function storeVariable(to: usize, value: u32): usize {
+  while (value >= 128) {
+    store<u8>(to++, <u8>(value | 128))
+    value >>= 7
+  }
+  store<u8>(to++, <u8>value)
+  return to
+}
+
+/** The alphabet (a bit map of 32 bytes), then every block. Returns the end. */
+export function encodeBlocks(bwt: usize, n: i32, to: usize): usize {
+  memory.fill(to, 0, 32)
+  for (let i = 0; i < n; i++) {
+    const byte = load<u8>(bwt + <usize>i)
+    const p = to + <usize>(byte >> 3)
+    store<u8>(p, load<u8>(p) | (<u8>1 << (byte & 7)))
+  }
+  let sigma = 0
+  for (let byte = 0; byte < 256; byte++)
+    if ((load<u8>(to + <usize>(byte >> 3)) >> <u8>(byte & 7)) & 1) store<u8>(SYMBOLS + <usize>byte, <u8>(sigma++))
+  to += 32
+  for (let from = 0; from < n; from += BLOCK) to = encodeBlock(bwt + <usize>from, min<i32>(BLOCK, n - from), sigma, to)
+  return to
+}
+
+function encodeBlock(from: usize, length: i32, sigma: i32, to: usize): usize {
+  memory.fill(COUNTS, 0, 1024)
+  for (let i = 0; i < length; i++) {
+    const p = COUNTS + (<usize>load<u8>(SYMBOLS + <usize>load<u8>(from + <usize>i)) << 2)
+    store<u32>(p, load<u32>(p) + 1)
+  }
+  // Which symbols the block holds, and all counts but the last, which is what remains.
+  const held = to
+  const bytes = (sigma + 7) >> 3
+  memory.fill(held, 0, bytes)
+  to += bytes
+  let rest = length
+  for (let s = 0; s < sigma; s++) {
+    const count = load<u32>(COUNTS + (<usize>s << 2))
+    if (count == 0) continue
+    const p = held + <usize>(s >> 3)
+    store<u8>(p, load<u8>(p) | (<u8>1 << <u8>(s & 7)))
+    rest -= count
+    if (rest > 0) to = storeVariable(to, count)
+  }
+  const nodes = buildTree(COUNTS, sigma, NODES, CODES, 4)
+  if (nodes == 0) return to
+  memory.fill(BITS, 0, BLOCK + 64)
+  for (let k = 0; k < nodes; k++)
+    store<u32>(CURSORS + (<usize>k << 2), <u32>(load<u64>(NODES + (<usize>k << 3)) & 0xfffff))
+  let total = 0
+  for (let i = 0; i < length; i++) {
+    const s = load<u8>(SYMBOLS + <usize>load<u8>(from + <usize>i))
+    const code = load<u32>(CODES + (<usize>s << 2))
+    const path = code >> 5
+    let node = 0
+    for (let turn = <i32>(code & 31) - 1; turn >= 0; turn--) {
+      const cursor = CURSORS + (<usize>node << 2)
+      const at = load<u32>(cursor)
+      store<u32>(cursor, at + 1)
+      const bit = (path >> turn) & 1
+      const p = BITS + <usize>(at >> 3)
+      store<u8>(p, load<u8>(p) | <u8>(bit << (at & 7)))
+      node = <i32>(load<u64>(NODES + (<usize>node << 3)) >> (bit ? 49 : 40)) & 511
+      total++
+    }
+  }
+  return encodeChunks(total, to)
+}
+
+/** One chunk more than whole ones, so that every position up to the end lies in one. */
+function encodeChunks(total: i32, to: usize): usize {
+  const chunks = total / CHUNK + 1
+  for (let first = 0; first < chunks; first += 16) {
+    const count = min<i32>(16, chunks - first)
+    memory.fill(to, 0, 12 + 16 * 8 + 16)
+    const offsets = to + CLASS_BYTES
+    let at = 0
+    for (let i = 0; i < count; i++) {
+      const bits = loadBits(BITS, (first + i) * CHUNK, CHUNK)
+      const ones = <i32>popcnt<u64>(bits)
+      storeBits(to, 6 * i, <u64>ones)
+      storeBits(offsets, at, encodeChunk(bits, ones))
+      at += width(ones)
+    }
+    to = offsets + <usize>((at + 7) >> 3)
+  }
+  return to
+}

@@ -1,0 +1,214 @@
+// The transformed text, opened for rank queries: for every block the symbols' counts before it, its Huffman tree, and for every
+// superblock of its bits where it starts and how many ones come before. All of it is derived from the file when it is opened.
+
+import { CHUNK, CLASS_BYTES, decodeChunk, loadBits, SUPERBLOCK, width } from './chunk'
+import { reserve } from './heap'
+import { ABSENT, BLOCK, BLOCK_BITS, buildTree } from './tree'
+
+const NONE: u8 = 255
+const COUNTS: usize = memory.data(256 * 4, 4)
+const TOTALS: usize = memory.data(256 * 4, 4)
+/** The number of each byte among the bytes that occur, or NONE. */
+const SYMBOLS: usize = memory.data(256, 4)
+
+let sigma: i32 = 0
+/** Per block and symbol: u32 suffixes before (of smaller symbols, and of this one in earlier blocks), u32 code. */
+let entries: usize = 0
+/** Per block: u32 address of its nodes, u32 address of its superblocks. */
+let blocks: usize = 0
+
+// @ts-ignore: decorator
+@inline
+function entryOf(block: i32, s: i32): usize {
+  return entries + (<usize>(block * sigma + s) << 3)
+}
+
+// @ts-ignore: decorator
+@inline
+export function separator(): i32 {
+  return sigma - 1
+}
+
+/** The symbol of a byte, or -1 where no row holds it. */
+// @ts-ignore: decorator
+@inline
+export function symbolOf(byte: i32): i32 {
+  const s = load<u8>(SYMBOLS + <usize>byte)
+  return s == NONE ? -1 : <i32>s
+}
+
+/** First suffix that begins with the symbol. */
+export function firstOf(s: i32): i32 {
+  return load<i32>(entryOf(0, s))
+}
+
+/** What readVariable read last. */
+let variable: i32 = 0
+
+function readVariable(from: usize): usize {
+  variable = 0
+  let shift = 0
+  let byte = 0
+  do {
+    byte = <i32>load<u8>(from++)
+    variable |= (byte & 127) << shift
+    shift += 7
+  } while (byte >= 128)
+  return from
+}
+
+/** Opens what encodeBlocks wrote for n suffixes. */
+export function openBlocks(from: usize, n: i32): void {
+  sigma = 0
+  for (let byte = 0; byte < 256; byte++) {
+    const held = (load<u8>(from + <usize>(byte >> 3)) >> <u8>(byte & 7)) & 1
+    store<u8>(SYMBOLS + <usize>byte, held ? <u8>(sigma++) : NONE)
+  }
+  from += 32
+  const count = (n + BLOCK - 1) >> BLOCK_BITS
+  entries = reserve(<usize>((count + 1) * sigma) << 3)
+  blocks = reserve(<usize>count << 3)
+  memory.fill(TOTALS, 0, 1024)
+  for (let b = 0; b < count; b++) from = openBlock(from, b, min<i32>(BLOCK, n - (b << BLOCK_BITS)))
+  // Suffixes of smaller symbols, added to all.
+  let smaller = 0
+  for (let s = 0; s < sigma; s++) {
+    store<i32>(entryOf(count, s), load<i32>(TOTALS + (<usize>s << 2)))
+    for (let b = 0; b <= count; b++) store<i32>(entryOf(b, s), load<i32>(entryOf(b, s)) + smaller)
+    smaller += load<i32>(TOTALS + (<usize>s << 2))
+  }
+}
+
+function openBlock(from: usize, b: i32, length: i32): usize {
+  const held = from
+  from += (sigma + 7) >> 3
+  let symbols = 0
+  for (let i = held; i < from; i++) symbols += popcnt<i32>(load<u8>(i))
+  let rest = length
+  let left = symbols
+  for (let s = 0; s < sigma; s++) {
+    let count = 0
+    if ((load<u8>(held + <usize>(s >> 3)) >> <u8>(s & 7)) & 1) {
+      count = rest
+      if (--left > 0) {
+        from = readVariable(from)
+        count = variable
+      }
+      rest -= count
+    }
+    store<i32>(COUNTS + (<usize>s << 2), count)
+  }
+  for (let s = 0; s < sigma; s++) {
+    const total = TOTALS + (<usize>s << 2)
+    store<i32>(entryOf(b, s), load<i32>(total))
+    store<i32>(total, load<i32>(total) + load<i32>(COUNTS + (<usize>s << 2)))
+  }
+  const nodes = reserve(<usize>symbols << 3)
+  const inner = buildTree(COUNTS, sigma, nodes, entryOf(b, 0) + 4, 8)
+  const block = blocks + (<usize>b << 3)
+  store<u32>(block, <u32>nodes)
+  store<u32>(block, 0, 4)
+  if (inner == 0) return from
+  let bits = 0
+  for (let s = 0; s < sigma; s++) {
+    const code = load<u32>(entryOf(b, s), 4)
+    if (code != ABSENT) bits += load<i32>(COUNTS + (<usize>s << 2)) * <i32>(code & 31)
+  }
+  const chunks = bits / CHUNK + 1
+  const superblocks = reserve(<usize>((chunks + 15) >> 4) << 3)
+  store<u32>(block, <u32>superblocks, 4)
+  let ones = 0
+  for (let first = 0; first < chunks; first += 16) {
+    const superblock = superblocks + (<usize>(first >> 4) << 3)
+    store<u32>(superblock, <u32>from)
+    const count = min<i32>(16, chunks - first)
+    store<u32>(superblock, <u32>ones, 4)
+    let offsets = 0
+    for (let i = 0; i < count; i++) {
+      const k = <i32>loadBits(from, 6 * i, 6)
+      ones += k
+      offsets += width(k)
+    }
+    from += CLASS_BYTES + <usize>((offsets + 7) >> 3)
+  }
+  return from
+}
+
+/** Twice the ones before bit `at` of a block, plus the bit. */
+// @ts-ignore: decorator
+@inline
+function onesAndBit(superblocks: usize, at: i32): i32 {
+  const index = at / SUPERBLOCK
+  const superblock = superblocks + (<usize>index << 3)
+  const from = <usize>load<u32>(superblock)
+  let ones = load<i32>(superblock, 4)
+  const inside = at - index * SUPERBLOCK
+  const chunk = inside / CHUNK
+  const q = inside - chunk * CHUNK
+  let offset = 0
+  for (let i = 0; i < chunk; i++) {
+    const k = <i32>loadBits(from, 6 * i, 6)
+    ones += k
+    offset += width(k)
+  }
+  const k = <i32>loadBits(from, 6 * chunk, 6)
+  if (k == 0) return ones << 1
+  if (k == CHUNK) return ((ones + q) << 1) | 1
+  const bits = decodeChunk(loadBits(from + CLASS_BYTES, offset, width(k)), k, q)
+  return ((ones + <i32>popcnt<u64>(bits & ((<u64>1 << <u64>q) - 1))) << 1) | <i32>((bits >> <u64>q) & 1)
+}
+
+/** First suffix that begins with symbol s followed by what suffix `row` or a later one begins with. */
+export function rank(s: i32, row: i32): i32 {
+  const b = row >> BLOCK_BITS
+  const entry = entryOf(b, s)
+  const before = load<i32>(entry)
+  let r = row & (BLOCK - 1)
+  const code = load<u32>(entry, 4)
+  if (r == 0 || code == ABSENT) return before
+  const nodes = <usize>load<u32>(blocks + (<usize>b << 3))
+  const superblocks = <usize>load<u32>(blocks + (<usize>b << 3), 4)
+  let node = 0
+  for (let turn = <i32>(code & 31) - 1; turn >= 0; turn--) {
+    const word = load<u64>(nodes + (<usize>node << 3))
+    const at = <i32>(word & 0xfffff) + r
+    const ones = (onesAndBit(superblocks, at) >> 1) - <i32>((word >> 20) & 0xfffff)
+    const one = (code >> (5 + turn)) & 1
+    r = one ? ones : r - ones
+    if (r == 0) return before
+    node = <i32>(word >> (one ? 49 : 40)) & 511
+  }
+  return before + r
+}
+
+/** The symbol before suffix `row`, as the last `step` saw it. */
+export let stepped: i32 = 0
+
+/** The suffix that begins one symbol before suffix `row`. For a separator: firstOf(separator()) + its number among separators. */
+export function step(row: i32): i32 {
+  const b = row >> BLOCK_BITS
+  const block = blocks + (<usize>b << 3)
+  const nodes = <usize>load<u32>(block)
+  const superblocks = <usize>load<u32>(block, 4)
+  let r = row & (BLOCK - 1)
+  if (superblocks == 0) {
+    stepped = onlySymbol(b)
+    return load<i32>(entryOf(b, stepped)) + r
+  }
+  let node = 0
+  do {
+    const word = load<u64>(nodes + (<usize>node << 3))
+    const found = onesAndBit(superblocks, <i32>(word & 0xfffff) + r)
+    const ones = (found >> 1) - <i32>((word >> 20) & 0xfffff)
+    r = found & 1 ? ones : r - ones
+    node = <i32>(word >> (found & 1 ? 49 : 40)) & 511
+  } while (node < 256)
+  stepped = node - 256
+  return load<i32>(entryOf(b, stepped)) + r
+}
+
+function onlySymbol(b: i32): i32 {
+  let s = 0
+  while (load<u32>(entryOf(b, s), 4) == ABSENT) s++
+  return s
+}
