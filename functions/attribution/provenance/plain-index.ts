@@ -73,10 +73,12 @@ export class PlainIndex implements BackwardIndex {
       for (let r = lo; r < hi; r++) numbers.add(this.#holder(r))
       return [...numbers].map((number) => this.#ids[number]!).filter((id) => !deleted.has(id))
     }
+    const isLive = ({ lo, hi }: Rows) => {
+      for (let r = lo; r < hi; r++) if (!deleted.has(this.#ids[this.#holder(r)]!)) return true
+      return false
+    }
     const index: BackwardIndex =
-      deleted.size > 0
-        ? { rowCount: this.rowCount, extend: (r, b) => this.extend(r, b), isLive: (r) => owners(r).length > 0 }
-        : this
+      deleted.size > 0 ? { rowCount: this.rowCount, extend: (r, b) => this.extend(r, b), isLive } : this
     return maximalSpans(index, query, minLength).map((span) => {
       const all = owners(span).sort()
       return { start: span.start, end: span.end, owners: all, ownerCount: all.length }

@@ -96,7 +96,7 @@ describe('texts of many blocks agree with the plain index', () => {
     English: cut(english, 900),
     'one repeated symbol': ['a'.repeat(50_000), 'a'.repeat(31), 'a'.repeat(32)],
     'a Fibonacci string': cut(fibonacci(), 9000),
-    'thousands of identical rows': Array.from({ length: 3000 }, () => source.slice(3000, 3060)),
+    'thousands of identical rows': Array.from({ length: 2000 }, () => source.slice(3000, 3060)),
     'empty and one-byte rows': [
       ...Array.from({ length: 900 }, (_, i) => 'ab'.slice(0, i % 2)),
       source.slice(0, 30_000),
@@ -109,7 +109,7 @@ describe('texts of many blocks agree with the plain index', () => {
     const plain = new PlainIndex(rows)
     const index = openIndex(buildIndex(rows))
     const all = Buffer.from(texts[name]!.join(''))
-    const deleted = new Set(rows.filter((_, i) => i % 3 === 0).map(({ id }) => id))
+    const deleted = new Set(rows.filter((_, i) => i % 3 === 1).map(({ id }) => id))
     const tombstones = index.tombstones(deleted)
     expect(tombstones.rows).toBe(deleted.size)
     expect(tombstones.bytes).toBe(

@@ -207,6 +207,72 @@ export function step(row: i32): i32 {
   return load<i32>(entryOf(b, stepped)) + r
 }
 
+/** Bits of a block from position `at` to the end of their chunk, `at` lowest; bitsLeft tells how many. */
+export let bitsLeft: i32 = 0
+
+function bitsFrom(superblocks: usize, at: i32): u64 {
+  const index = at / SUPERBLOCK
+  const from = <usize>load<u32>(superblocks + (<usize>index << 3))
+  const inside = at - index * SUPERBLOCK
+  const chunk = inside / CHUNK
+  const q = inside - chunk * CHUNK
+  let offset = 0
+  for (let i = 0; i < chunk; i++) offset += width(<i32>loadBits(from, 6 * i, 6))
+  const k = <i32>loadBits(from, 6 * chunk, 6)
+  bitsLeft = CHUNK - q
+  return decodeChunk(loadBits(from + CLASS_BYTES, offset, width(k)), k, 62) >> <u64>q
+}
+
+/** What `partition` calls for suffixes [lo, hi) before all of which symbol s stands; their marks begin at `marks`. */
+type Group = (s: i32, lo: i32, hi: i32, marks: usize) => void
+
+/**
+ * Goes one symbol back from all suffixes [lo, hi) of one block at once: `marks`, a byte for each, is put in order of those
+ * symbols (stable), and the suffixes reached, which are neighbours, are told by `group`. `spare`: as many bytes.
+ */
+export function partition(lo: i32, hi: i32, marks: usize, spare: usize, group: Group): void {
+  const b = lo >> BLOCK_BITS
+  const from = lo & (BLOCK - 1)
+  descend(b, load<u32>(blocks + (<usize>b << 3), 4) == 0 ? 256 + onlySymbol(b) : 0, from, from + hi - lo, marks, spare, group)
+}
+
+function descend(b: i32, node: i32, from: i32, to: i32, marks: usize, spare: usize, group: Group): void {
+  if (node >= 256) {
+    const before = load<i32>(entryOf(b, node - 256))
+    group(node - 256, before + from, before + to, marks)
+    return
+  }
+  const block = blocks + (<usize>b << 3)
+  const superblocks = <usize>load<u32>(block, 4)
+  const word = load<u64>(<usize>load<u32>(block) + (<usize>node << 3))
+  const start = <i32>(word & 0xfffff)
+  const earlier = <i32>((word >> 20) & 0xfffff)
+  const onesFrom = (onesAndBit(superblocks, start + from) >> 1) - earlier
+  const onesTo = (onesAndBit(superblocks, start + to) >> 1) - earlier
+  const ones = onesTo - onesFrom
+  const zeros = to - from - ones
+  if (ones > 0 && zeros > 0) {
+    let kept = marks
+    let moved = spare
+    for (let at = from; at < to; ) {
+      const bits = bitsFrom(superblocks, start + at)
+      const count = min<i32>(bitsLeft, to - at)
+      for (let i = 0; i < count; i++) {
+        const mark = load<u8>(marks + <usize>(at - from + i))
+        const one = <usize>((bits >> <u64>i) & 1)
+        store<u8>(kept, mark)
+        store<u8>(moved, mark)
+        kept += 1 - one
+        moved += one
+      }
+      at += count
+    }
+    memory.copy(marks + <usize>zeros, spare, <usize>ones)
+  }
+  if (zeros > 0) descend(b, <i32>(word >> 40) & 511, from - onesFrom, to - onesTo, marks, spare, group)
+  if (ones > 0) descend(b, <i32>(word >> 49) & 511, onesFrom, onesTo, marks + <usize>zeros, spare, group)
+}
+
 function onlySymbol(b: i32): i32 {
   let s = 0
   while (load<u32>(entryOf(b, s), 4) == ABSENT) s++

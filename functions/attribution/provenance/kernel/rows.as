@@ -1,10 +1,11 @@
 // Which rows hold the occurrences in an interval of suffixes. Every 64th suffix tells its row, and so does every suffix that
-// begins a row; from any other one walks towards the beginning of its row. An interval walks as one for as long as the same
-// byte stands before all its suffixes (thousands of identical rows), and is split by that byte where it is not.
+// begins a row; from any other one walks towards the beginning of its row. An interval walks as one, and is split where not
+// the same byte stands before all its suffixes: thousands of identical rows cost little more than one.
 
 import { loadBits } from './chunk'
 import { heapTop, release, reserve } from './heap'
-import { firstOf, rank, separator, step, stepped } from './rank'
+import { firstOf, partition, separator, step, stepped } from './rank'
+import { BLOCK } from './tree'
 
 let samples: usize = 0
 let firsts: usize = 0
@@ -33,7 +34,12 @@ export function openRows(sampleBits: usize, firstBits: usize, bitsEach: i32, sam
 
 export function useTombstones(bitmap: usize): void {
   tombstones = bitmap
+  memory.fill(REMEMBERED, 0, REMEMBER * 12)
 }
+
+/** Answers of anyLive by interval: the same stretch comes again and again in repetitive queries. lo, hi, answer + 1. */
+const REMEMBER: usize = 1024
+const REMEMBERED: usize = memory.data(12288, 4)
 
 /** Where the numbers of the rows found stand (u32 each). */
 export function rowList(): usize {
@@ -73,98 +79,69 @@ function done(): bool {
   return found == rows || (stopAtLive && found > 0)
 }
 
-/**
- * Walks the suffixes [lo, hi); `known` has a byte for each, 1 when its row was taken. Groups that split off are pushed on the
- * stack: lo, hi, address of their bytes. All groups' bytes lie apart in one array.
- */
-function walk(lo: i32, hi: i32, known: usize, stack: usize, groups: usize, order: usize): usize {
-  while (!done()) {
-    while (lo < hi && load<u8>(known)) {
-      lo++
-      known++
-    }
-    while (lo < hi && load<u8>(known + <usize>(hi - lo - 1))) hi--
-    const width = hi - lo
-    if (width <= 2) {
-      for (let i = 0; i < width; i++) if (!load<u8>(known + <usize>i)) take(rowOf(lo + i))
-      return stack
-    }
-    for (let at = (lo + every - 1) / every * every; at < hi; at += every) {
-      const p = known + <usize>(at - lo)
-      if (load<u8>(p)) continue
-      store<u8>(p, 1)
-      take(packed(samples, at / every))
-    }
-    const next = step(lo)
-    const s = stepped
-    const all = s == separator() ? firstOf(s) + (rank(s, hi) - rank(s, lo)) == firstOf(s) + width : rank(s, hi) - next == width
-    if (!all) return split(lo, width, known, stack, groups, order)
-    if (s == separator()) {
-      takeFirsts(next - firstOf(s), width, known)
-      return stack
-    }
-    lo = next
-    hi = next + width
+// Intervals still to walk: lo, hi, address of their marks (a byte a suffix, 1: its row was taken). All marks lie in one array.
+let bottom: usize = 0
+let stack: usize = 0
+let spare: usize = 0
+
+function push(s: i32, lo: i32, hi: i32, marks: usize): void {
+  if (s == separator()) {
+    const first = lo - firstOf(s)
+    for (let i = 0; i < hi - lo; i++) if (!load<u8>(marks + <usize>i)) take(packed(firsts, first + i))
+    return
   }
-  return stack
+  store<i32>(stack, lo)
+  store<i32>(stack, hi, 4)
+  store<u32>(stack, <u32>marks, 8)
+  stack += 12
 }
 
-function takeFirsts(from: i32, width: i32, known: usize): void {
-  for (let i = 0; i < width; i++) if (!load<u8>(known + <usize>i)) take(packed(firsts, from + i))
+/** Suffixes whose row was not taken yet. */
+function open(marks: usize, width: i32): i32 {
+  let marked = 0
+  let i = 0
+  for (; i + 8 <= width; i += 8) marked += <i32>popcnt<u64>(load<u64>(marks + <usize>i))
+  for (; i < width; i++) marked += load<u8>(marks + <usize>i)
+  return width - marked
 }
 
-const SIZES: usize = memory.data(257 * 4, 4)
-const NEXT: usize = memory.data(256 * 4, 4)
-
-/** Puts suffixes before which the same byte stands side by side; they stay in order, so their next suffixes are neighbours. */
-function split(lo: i32, width: i32, known: usize, stack: usize, groups: usize, order: usize): usize {
-  memory.fill(SIZES, 0, 1028)
-  for (let i = 0; i < width; i++) {
-    const next = step(lo + i)
-    const size = SIZES + (<usize>stepped << 2)
-    if (load<i32>(size) == 0) store<i32>(NEXT + (<usize>stepped << 2), next)
-    store<i32>(size, load<i32>(size) + 1)
-    store<u8>(groups + <usize>i, <u8>stepped)
-    store<u8>(order + <usize>i, load<u8>(known + <usize>i))
+/** One step of the interval on top of the stack. */
+function walk(): void {
+  stack -= 12
+  const lo = load<i32>(stack)
+  // An interval stays within a block; the rest comes later.
+  const end = load<i32>(stack, 4)
+  const hi = min<i32>(end, (lo & ~(BLOCK - 1)) + BLOCK)
+  const marks = <usize>load<u32>(stack, 8)
+  if (hi < end) push(-1, hi, end, marks + <usize>(hi - lo))
+  const width = hi - lo
+  for (let at = (lo + every - 1) / every * every; at < hi; at += every) {
+    const p = marks + <usize>(at - lo)
+    if (load<u8>(p)) continue
+    store<u8>(p, 1)
+    take(packed(samples, at / every))
   }
-  let sum = 0
-  for (let s = 0; s <= separator(); s++) {
-    const size = load<i32>(SIZES + (<usize>s << 2))
-    store<i32>(SIZES + (<usize>s << 2), sum)
-    if (size > 0 && s < separator()) {
-      const next = load<i32>(NEXT + (<usize>s << 2))
-      store<i32>(stack, next)
-      store<i32>(stack, next + size, 4)
-      store<u32>(stack, <u32>(known + <usize>sum), 8)
-      stack += 12
-    }
-    sum += size
-  }
-  const firstsAt = load<i32>(SIZES + (<usize>separator() << 2))
-  for (let i = 0; i < width; i++) {
-    const size = SIZES + (<usize>load<u8>(groups + <usize>i) << 2)
-    const at = load<i32>(size)
-    store<i32>(size, at + 1)
-    store<u8>(known + <usize>at, load<u8>(order + <usize>i))
-  }
-  if (firstsAt < width)
-    takeFirsts(load<i32>(NEXT + (<usize>separator() << 2)) - firstOf(separator()), width - firstsAt, known + <usize>firstsAt)
-  return stack
+  const left = open(marks, width)
+  if (left == 0) return
+  if (left <= 2 || left < width >> 4) {
+    for (let i = 0; i < width && !done(); i++) if (!load<u8>(marks + <usize>i)) take(rowOf(lo + i))
+  } else partition(lo, hi, marks, spare, push)
 }
 
 function collect(lo: i32, hi: i32): void {
   found = 0
   const mark = heapTop()
   const width = hi - lo
-  const known = reserve(<usize>width)
-  memory.fill(known, 0, <usize>width)
-  const groups = reserve(<usize>width)
-  const order = reserve(<usize>width)
-  const bottom = reserve(<usize>width * 12)
-  let stack = walk(lo, hi, known, bottom, groups, order)
-  while (stack > bottom && !done()) {
-    stack -= 12
-    stack = walk(load<i32>(stack), load<i32>(stack, 4), <usize>load<u32>(stack, 8), stack, groups, order)
+  for (let i = 0; i < min<i32>(width, 4) && !done(); i++) take(rowOf(lo + i))
+  if (width > 4 && !done()) {
+    const marks = reserve(<usize>width)
+    memory.fill(marks, 0, <usize>width)
+    memory.fill(marks, 1, 4)
+    spare = reserve(<usize>width + 8)
+    bottom = reserve((<usize>width + 2) * 12)
+    stack = bottom
+    push(-1, lo, hi, marks)
+    while (stack > bottom && !done()) walk()
   }
   for (let i = 0; i < found; i++) store<u8>(seen + <usize>(load<i32>(list + (<usize>i << 2)) >> 3), 0)
   release(mark)
@@ -179,7 +156,12 @@ export function rowsOf(lo: i32, hi: i32): i32 {
 
 /** Does a live row hold one of the suffixes [lo, hi)? */
 export function anyLive(lo: i32, hi: i32): bool {
+  const slot = REMEMBERED + (<usize>((lo * 31 + hi) * 0x9e3779b1 >>> 22)) * 12
+  if (load<i32>(slot) == lo && load<i32>(slot, 4) == hi && load<i32>(slot, 8) != 0) return load<i32>(slot, 8) == 2
   stopAtLive = true
   collect(lo, hi)
+  store<i32>(slot, lo)
+  store<i32>(slot, hi, 4)
+  store<i32>(slot, found > 0 ? 2 : 1, 8)
   return found > 0
 }
