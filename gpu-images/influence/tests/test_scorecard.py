@@ -6,10 +6,10 @@ from influence.fit import fit_store
 from influence.retraining import Schedule, draws
 from influence.rows import to_sequence
 from influence.score import open_scorer
-from influence.scorecard import UNIT, ScorecardSettings, scorecard
+from influence.scorecard import UNIT, ScorecardSettings, estimate, scorecard
 from influence.statistics import spearman
 
-SMALL = ScorecardSettings(queries=6, subsets=8, contributors=3, steps=8, batch_rows=6, learning_rate=1e-2)
+SMALL = ScorecardSettings(queries=8, subsets=16, contributors=3, batch_rows=2)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,15 @@ def test_too_few_rows_give_no_confidence(base_dir, adapter_dir, rows, tmp_path):
     scorer = open_scorer(tmp_path / "s", base_dir, adapter_dir)
     card = scorecard(scorer, [to_sequence(r, scorer.base.tokenizer, 64, 257) for r in rows[:3]], SMALL)
     assert card["confidence"] == 0 and card["ldsSubsets"] == 0
+
+
+def test_the_error_grows_with_what_the_subsets_disagree_about():
+    """Queries that agree with each other say nothing about how lucky the shared subsets were."""
+    steady = torch.full((6, 9), 0.5, dtype=torch.float64)
+    assert estimate(steady) == (0.5, 0)
+    shaken = steady.clone()
+    shaken[:, 1:] += torch.tensor([0.1, -0.1] * 4, dtype=torch.float64)
+    assert estimate(shaken) == pytest.approx((0.5, (8 * 0.01 * 7 / 8) ** 0.5))
 
 
 def test_every_row_is_drawn_equally_often():

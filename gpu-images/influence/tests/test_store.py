@@ -100,7 +100,7 @@ def test_four_bits_rank_the_planted_row_first_too(base_dir, adapter_dir, rows, t
 
 def test_sketched_sides_and_recomputed_gradients_give_nearly_the_same_scores(base_dir, adapter_dir, rows, tmp_path,
                                                                             store_dir):
-    small = Settings(dense_side=16, side_rank=28, cache_bytes=0, directions=4096)
+    small = Settings(dense_side=16, side_rank=28, cache_bytes=0, features=4096)
     fit_store(base_dir, [adapter_dir], rows, tmp_path / "store", settings=small)
     text = {"id": "q", "prompt": "gamma ", "completion": "delta lease vault"}
     exact = open_scorer(store_dir, base_dir, adapter_dir)
@@ -131,7 +131,7 @@ def test_a_cut_or_flipped_store_is_refused(store_dir, tmp_path, name):
 def test_a_header_that_is_cut_or_of_another_version_is_refused(store_dir, tmp_path):
     shutil.copytree(store_dir, tmp_path / "s")
     header = tmp_path / "s" / "store.json"
-    for text in (header.read_text()[:100], json.dumps({**json.loads(header.read_text()), "version": 2}), "{}"):
+    for text in (header.read_text()[:100], json.dumps({**json.loads(header.read_text()), "version": 1}), "{}"):
         header.write_text(text)
         with pytest.raises(InfluenceError) as refused:
             read_store(tmp_path / "s")
@@ -185,3 +185,48 @@ def test_a_single_token_row_scores_zero_and_is_named(base_dir, adapter_dir, rows
     scorer = open_scorer(tmp_path / "s", base_dir, adapter_dir)
     scored = scorer.score(scorer.sequence({"id": "q", "text": "bond coupon"}))
     assert scored.scores[12] == 0 and scorer.store.header["unscored"] == ["one"]
+
+
+def test_datainf_is_the_dense_formula_for_few_and_for_many_rows():
+    """h_k = 1/(N l) sum_i (g_k - g_i (g_i . g_k)/(l + |g_i|^2)): the mean over i of the dense inverses
+    (g_i g_i^T + l I)^-1 g_k (Sherman and Morrison)."""
+    from influence.methods import datainf_block
+
+    generator = torch.Generator().manual_seed(4)
+    for count, width in ((5, 9), (40, 7)):
+        gradients, damping = torch.randn(count, width, generator=generator), 0.3
+        exact = gradients.double()
+        inverse = sum(torch.linalg.inv(torch.outer(g, g) + damping * torch.eye(width, dtype=torch.float64)) for g in exact)
+        torch.testing.assert_close(datainf_block(gradients, damping).double(), exact @ inverse / count, rtol=1e-5, atol=1e-6)
+
+
+def test_whitened_features_are_the_dense_curvatures_inverse(base_dir, adapter_dir, rows):
+    """phi_i . phi_j = g_i^T (U diag(e + l) U^T)^-1 g_j with U the dense Kronecker product of the two eigenbases."""
+    from influence.adapter import read_adapter
+    from influence.curvature import learn_rotations, write_features
+    from influence.feature_map import whitened_map
+    from influence.gradient_source import GradientSource
+    from influence.probe import LoraProbe
+    from influence.rows import to_sequence
+
+    base = load_base(base_dir)
+    probe = LoraProbe(base.model, read_adapter(adapter_dir))
+    sequences = [to_sequence(r, base.tokenizer, 64, base.vocabulary) for r in rows]
+    source, raw = GradientSource(probe, sequences, Settings()), {}
+    rotation, *others = learn_rotations(source, Settings(), 0)
+    for side in ("left", "right"):  # float16 is not quite orthonormal, and an inverse is strict about that
+        setattr(rotation, side, torch.linalg.qr(getattr(rotation, side).double()).Q.float())
+    mapping = whitened_map([rotation, *others], 1 << 20, 0)
+    features = torch.zeros(len(rows), mapping.width)
+    write_features(source, [rotation, *others], [(mapping, features)])
+    source.replay(list(range(len(rows))), lambda m, at, g: raw.setdefault(m, torch.zeros(len(rows), g[0].numel()))
+                  .index_copy_(0, at, g.flatten(1)))
+    dense = torch.kron(rotation.left, rotation.right).double()
+    gradients = raw[0].double()
+    eigenvalues = (gradients @ dense).square().mean(0)
+    assert float((rotation.eigenvalue - eigenvalues).abs().max()) < 1e-3 * float(eigenvalues.max())
+    curvature = dense @ torch.diag(rotation.eigenvalue.double() + rotation.damping) @ dense.T
+    expected = gradients @ torch.linalg.pinv(curvature, hermitian=True) @ gradients.T
+    white = features[:, mapping.feature[0].long()].double()
+    torch.testing.assert_close(white @ white.T, expected, rtol=1e-3, atol=1e-4)
+    assert rotation.damping == pytest.approx(0.1 * float(gradients.square().mean()), rel=1e-4)

@@ -23,6 +23,7 @@ def fit(base: Path, adapters: list[Path], examples: list[Example], job: Job, mod
     if not job.influence.get("enabled"):
         return None, None
     try:
+        from influence.base_model import load_base
         from influence.errors import InfluenceError
         from influence.fit import fit_store
         from influence.scorecard import QUICK, ScorecardSettings, scorecard_of
@@ -32,10 +33,10 @@ def fit(base: Path, adapters: list[Path], examples: list[Example], job: Job, mod
     rows = [{"id": e.row.id, "cluster": e.row.cluster, "contributor": e.row.contributor, "input_ids": e.input_ids,
              "labels": e.labels, "text": e.row.text, "sequence": e.row.sequence} for e in examples]
     try:
-        store = fit_store(base, adapters, rows, model / "influence", adapter_dir=model,
-                          settings=Settings(components=int(job.influence["directions"])),
-                          device="cuda" if torch.cuda.is_available() else "cpu")
-        card = scorecard_of(base, model, model / "influence", rows,
+        loaded = load_base(base, "cuda" if torch.cuda.is_available() else "cpu")
+        store = fit_store(base, adapters, rows, model / "influence", adapter_dir=model, base=loaded,
+                          settings=Settings(components=int(job.influence["directions"])))
+        card = scorecard_of(base, model, model / "influence", rows, base=loaded,
                             settings=QUICK if shown < QUICK_BELOW_TOKENS else ScorecardSettings())
         return store, card
     except InfluenceError as error:

@@ -41,8 +41,8 @@ def backward_passes(task: Task, store: Path) -> float:
     """ms of one query's forward and backward passes and rotation, all checkpoints."""
     scorer = open_scorer(store, task.folder / "base", task.adapter, task.base())
     asked = sequences(task.queries)[:12]
-    scorer.coordinates(asked[0])
-    return round(1000 * _best(lambda: [scorer.coordinates(q) for q in asked], 3) / len(asked), 2)
+    scorer.features(asked[0])
+    return round(1000 * _best(lambda: [scorer.features(q) for q in asked], 3) / len(asked), 2)
 
 
 def epoch_seconds(task: Task) -> float:

@@ -14,8 +14,8 @@ from .task import Task
 
 OURS = "ekfac, 514 B"
 FROZEN = Settings()  # the product's own; nothing here is chosen by what a second draw says
-# What the restriction of real sizes costs: a sketch of every side and a fifth of the Kronecker directions.
-RESTRICTED = replace(FROZEN, dense_side=16, side_rank=32, directions=6800)
+# What the restriction of real sizes costs: a sketch of every wide side, half its eigenvectors, a quarter of the features.
+RESTRICTED = replace(FROZEN, dense_side=48, side_rank=48, features=8192)
 
 
 @dataclass

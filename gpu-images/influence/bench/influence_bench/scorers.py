@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 from influence.adapter import read_adapter
-from influence.curvature import learn_rotation, write_features
+from influence.curvature import learn_rotations, write_features
+from influence.feature_map import raw_map
 from influence.fit import fit_store
 from influence.gradient_source import GradientSource
 from influence.methods import datainf_block
@@ -39,7 +40,7 @@ def stored(task: Task, out: Path, settings: Settings, checkpoints: list[Path] | 
     fitted = time.process_time() - began
     scorer = open_scorer(out, task.folder / "base", task.adapter, base)
     rows = MethodRows(scorer.store, "ekfac")
-    ask = lambda records: torch.stack([rows.scores(rows.query(scorer.coordinates(s)[0]), normalise)
+    ask = lambda records: torch.stack([rows.scores(rows.query(scorer.features(s)[0]), normalise)
                                        for s in sequences(records)])
     began = time.process_time()
     queries = ask(task.queries)
@@ -49,21 +50,23 @@ def stored(task: Task, out: Path, settings: Settings, checkpoints: list[Path] | 
 
 
 class Gradients:
-    """All coordinates of all rows, queries and copies, one tensor a checkpoint; the curvature is the rows' alone."""
+    """All coordinates of all rows, queries and copies, one tensor a checkpoint, nothing sketched or cut; the curvature
+    is the rows' alone."""
 
     def __init__(self, task: Task, checkpoints: list[Path], settings: Settings):
         self.rows, self.asked, self.copied = len(task.rows), len(task.queries), len(task.duplicates)
         everything = sequences([*task.rows, *task.queries, *task.duplicates])
-        whole = replace(settings, directions=1 << 40, feature_bytes=1 << 50)
+        whole = replace(settings, side_rank=1 << 20, dense_side=1 << 20)
         probe = LoraProbe(task.base().model, read_adapter(checkpoints[0]))
         self.rotations: list[list[MatrixRotation]] = []
         self.features: list[torch.Tensor] = []
         for number, folder in enumerate(checkpoints):
             probe.use(read_adapter(folder))
-            source = GradientSource(probe, everything[: self.rows], whole)
-            self.rotations.append(learn_rotation(source, whole.directions, whole, number))
-            self.features.append(torch.zeros(len(everything), sum(r.count for r in self.rotations[-1])))
-            write_features(GradientSource(probe, everything, whole), self.rotations[-1], self.features[-1])
+            rotations = learn_rotations(GradientSource(probe, everything[: self.rows], whole), whole, number)
+            mapping = raw_map(rotations, 1 << 40, 0)
+            self.rotations.append(rotations)
+            self.features.append(torch.zeros(len(everything), mapping.width))
+            write_features(GradientSource(probe, everything, whole), rotations, [(mapping, self.features[-1])])
 
     def _scores(self, asked: torch.Tensor, rows: torch.Tensor, cost: dict) -> Scores:
         queries, copies = asked[self.rows :].split([self.asked, self.copied])

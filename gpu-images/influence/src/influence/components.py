@@ -9,46 +9,37 @@ POWER_ITERATIONS = 2
 BLOCK = 4096
 
 
-def _blocks(features: torch.Tensor, scale: torch.Tensor, weight: torch.Tensor):
-    for start in range(0, features.shape[0], BLOCK):
-        rows = slice(start, start + BLOCK)
-        yield rows, features[rows] * scale * weight[rows, None]
-
-
-def principal_components(features: torch.Tensor, scale: torch.Tensor, weight: torch.Tensor, count: int,
-                         seed: int) -> torch.Tensor:
-    """features (rows, d) times scale (d) and weight (rows). Returns orthonormal columns (d, k), k <= min(count,
-    rows, d), the most energetic first. Never centres: a common direction carries influence too."""
+def principal_components(features: torch.Tensor, count: int, seed: int) -> torch.Tensor:
+    """features (rows, d). Returns orthonormal columns (d, k), k <= min(count, rows, d), the most energetic first.
+    Never centres: a common direction carries influence too."""
     rows, width = features.shape
     count = min(count, rows, width)
     if rows <= EXACT_ROWS:
-        return _exact(features, scale, weight, count)
+        return _exact(features, count)
     generator = torch.Generator().manual_seed(seed)
     basis = torch.linalg.qr(torch.randn(width, min(width, count + OVERSAMPLE), generator=generator)).Q
     for _ in range(POWER_ITERATIONS):
         total = torch.zeros_like(basis)
-        for _, block in _blocks(features, scale, weight):
+        for block in features.split(BLOCK):
             total += block.T @ (block @ basis)
         basis = torch.linalg.qr(total).Q
     gram = torch.zeros(basis.shape[1], basis.shape[1], dtype=torch.float64)
-    for _, block in _blocks(features, scale, weight):
+    for block in features.split(BLOCK):
         seen = (block @ basis).double()
         gram += seen.T @ seen
     turn = torch.linalg.eigh(gram).eigenvectors.flip(1)[:, :count].float()
     return (basis @ turn).contiguous()
 
 
-def _exact(features: torch.Tensor, scale: torch.Tensor, weight: torch.Tensor, count: int) -> torch.Tensor:
-    whitened = features * scale * weight[:, None]
-    gram = (whitened @ whitened.T).double()
+def _exact(features: torch.Tensor, count: int) -> torch.Tensor:
+    gram = (features @ features.T).double()
     values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
     values, vectors = values.flip(0), vectors.flip(1)
     count = min(count, max(1, int((values > values[0] * 1e-10).sum())))
-    columns = whitened.T @ (vectors[:, :count] * values[:count].clamp_min(1e-30).rsqrt()).float()
+    columns = features.T @ (vectors[:, :count] * values[:count].clamp_min(1e-30).rsqrt()).float()
     return torch.linalg.qr(columns).Q.contiguous()  # the Gram matrix loses half the digits; make it orthonormal again
 
 
-def project(features: torch.Tensor, scale: torch.Tensor, components: torch.Tensor) -> torch.Tensor:
-    """(rows, k): whitened features on the components."""
-    ones = torch.ones(features.shape[0])
-    return torch.cat([block @ components for _, block in _blocks(features, scale, ones)])
+def project(features: torch.Tensor, components: torch.Tensor) -> torch.Tensor:
+    """(rows, k): features on the components."""
+    return torch.cat([block @ components for block in features.split(BLOCK)])

@@ -1,42 +1,43 @@
-"""Learns one checkpoint's rotation (eigenbases, corrected eigenvalues, kept directions) and projects all rows."""
+"""Learns one checkpoint's rotations (eigenbases, corrected eigenvalues) and turns all rows into features."""
 
 import torch
 
 from .factors import MatrixFactors
+from .feature_map import FeatureMap
 from .gradient_source import GradientSource
-from .rotation import MatrixRotation, full_rotation, keep_best
+from .rotation import MatrixRotation, full_rotation
 from .settings import Settings
 
 
-def learn_rotation(source: GradientSource, budget: int, settings: Settings, checkpoint: int) -> list[MatrixRotation]:
-    """Two visits of the sample: factors, then eigenvalues corrected in their basis; keeps `budget` directions."""
+def learn_rotations(source: GradientSource, settings: Settings, checkpoint: int) -> list[MatrixRotation]:
+    """Visits the sample for the factors, and it or a part of it for the eigenvalues corrected in their basis."""
     shapes = source.probe.shapes()
     seeds = (settings.seed + 1009 * checkpoint + 2 * m for m in range(len(shapes)))
     factors = [MatrixFactors(rank, width, settings, seed) for (rank, width), seed in zip(shapes, seeds)]
     sample = source.sample()
     source.replay(sample, lambda matrix, _rows, gradient: factors[matrix].add(gradient))
     rotations = [full_rotation(f.left.basis(), f.right.basis(), settings.damping * f.mean_square()) for f in factors]
-    sums = [torch.zeros(r.left.shape[1], r.right.shape[1], dtype=torch.float64) for r in rotations]
+    sums = [torch.zeros(r.count, dtype=torch.float64) for r in rotations]
 
     def add_squares(matrix: int, _rows, gradient: torch.Tensor) -> None:
-        rotation = rotations[matrix]
-        turned = rotation.left.to(gradient.device).T @ (gradient @ rotation.right.to(gradient.device))
-        sums[matrix] += turned.square().sum(0).cpu().double()
+        sums[matrix] += rotations[matrix].coordinates(gradient).square().sum(0).cpu().double()
 
-    source.replay(sample, add_squares)
+    corrected_by = source.spread(sample)
+    source.replay(corrected_by, add_squares)
     for rotation, total in zip(rotations, sums):
-        rotation.eigenvalue = (total / max(len(sample), 1)).flatten().float()
-    return keep_best(rotations, budget)
+        rotation.eigenvalue = (total / max(len(corrected_by), 1)).float()
+    return rotations
 
 
-def write_features(source: GradientSource, rotations: list[MatrixRotation], out: torch.Tensor) -> None:
-    """Raw coordinates of every row with a loss into out (rows, kept); the other rows stay zero."""
-    offsets = [0]
-    for rotation in rotations:
-        offsets.append(offsets[-1] + rotation.count)
+def write_features(source: GradientSource, rotations: list[MatrixRotation],
+                   targets: list[tuple[FeatureMap, torch.Tensor]]) -> None:
+    """Adds the features of every row with a loss to each (map, out (rows, map.width)); the other rows stay zero."""
 
     def put(matrix: int, rows: torch.Tensor, gradient: torch.Tensor) -> None:
-        out[rows, offsets[matrix] : offsets[matrix + 1]] = rotations[matrix].coordinates(gradient).cpu()
+        coordinates = rotations[matrix].coordinates(gradient).cpu()
+        for mapping, out in targets:
+            block = out[rows]
+            mapping.add(matrix, coordinates, block)
+            out[rows] = block
 
-    everything = [i for i, s in enumerate(source.sequences) if s.windows]
-    source.replay(everything, put)
+    source.replay([i for i, s in enumerate(source.sequences) if s.windows], put)

@@ -20,33 +20,39 @@ class SideFactor:
     def __init__(self, width: int, settings: Settings, seed: int):
         self.width = width
         self.sketched = width > settings.dense_side
-        self.kept = min(settings.side_rank, width) if self.sketched else width
-        if self.sketched:
-            generator = torch.Generator().manual_seed(seed)
-            start = torch.randn(width, min(width, self.kept + OVERSAMPLE), generator=generator, dtype=torch.float64)
-            self.omega = torch.linalg.qr(start).Q
-            self._omega32 = self.omega.float()
-            self.total = torch.zeros_like(self.omega)
-        else:
-            self.total = torch.zeros(width, width, dtype=torch.float64)
+        self.kept = min(settings.side_rank, width)
+        self.seed, self._omega = seed, None
+        shape = (width, min(width, self.kept + OVERSAMPLE)) if self.sketched else (width, width)
+        self.total = torch.zeros(shape, dtype=torch.float64)
+
+    def omega(self) -> torch.Tensor:
+        """The sketch's orthonormal test matrix in float32, drawn when first used."""
+        if self._omega is None:
+            generator = torch.Generator().manual_seed(self.seed)
+            self._omega = torch.linalg.qr(torch.randn(self.total.shape, generator=generator)).Q
+        return self._omega
 
     def add(self, vectors: torch.Tensor) -> None:
         """vectors: (count, width) float32."""
         if self.sketched:
-            self.total += (vectors.T @ (vectors @ self._omega32.to(vectors.device))).cpu().double()
+            self.total += (vectors.T @ (vectors @ self.omega().to(vectors.device))).cpu()
         else:
-            self.total += (vectors.T @ vectors).cpu().double()
+            self.total += (vectors.T @ vectors).cpu()
 
     def basis(self) -> torch.Tensor:
+        """Leaves the factor empty: what it held is in the basis."""
+        total, self.total = self.total, torch.zeros(0)
         if not self.sketched:
-            symmetric = (self.total + self.total.T) / 2
-            return torch.linalg.eigh(symmetric).eigenvectors.flip(1).float().contiguous()
-        gram = self.omega.T @ self.total
+            return torch.linalg.eigh((total + total.T) / 2).eigenvectors.flip(1)[:, : self.kept].float().contiguous()
+        omega, self._omega = self._omega.double() if self._omega is not None else None, None
+        if omega is None:  # nothing was added
+            return torch.eye(self.width, 1)
+        gram = omega.T @ total
         values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
         sound = values > values[-1].clamp_min(0) * RELATIVE_FLOOR
         if not sound.any():
-            return self.omega[:, :1].float().contiguous()
-        half = self.total @ (vectors[:, sound] * values[sound].rsqrt())
+            return omega[:, :1].float().contiguous()
+        half = total @ (vectors[:, sound] * values[sound].rsqrt())
         return torch.linalg.svd(half, full_matrices=False).U[:, : self.kept].float().contiguous()
 
 

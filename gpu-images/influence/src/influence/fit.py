@@ -4,6 +4,7 @@ import argparse
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,11 +13,14 @@ from . import errors
 from .adapter import Adapter, adapter_digest, read_adapter
 from .base_model import Base, load_base
 from .commands import progress, run_command
-from .curvature import learn_rotation, write_features
+from .components import BLOCK
+from .curvature import learn_rotations, write_features
 from .digests import base_digest
+from .feature_map import FeatureMap, raw_map, whitened_map
+from .footprint import fit_bytes
 from .gradient_source import GradientSource
 from .gradients import batches, losses
-from .methods import METHODS, RowVectors
+from .methods import METHODS, NEEDS_RAW, Features, RowVectors
 from .own_part import own_parts_of
 from .probe import LoraProbe
 from .quantise import quantise, unpack
@@ -39,7 +43,7 @@ def _features(rows: int, width: int, scratch: str) -> torch.Tensor:
     """(rows, width) float32 zeros, in memory up to 1 GB and in a scratch file beyond."""
     if rows * width * 4 <= 1_000_000_000:
         return torch.zeros(rows, width)
-    return torch.from_file(f"{scratch}/features", shared=True, size=rows * width).view(rows, width)
+    return torch.from_file(scratch, shared=True, size=rows * width).view(rows, width)
 
 
 def _loss_range(probe: LoraProbe, sequences: list[Sequence], seen: list[float], settings: Settings) -> dict:
@@ -52,48 +56,75 @@ def _loss_range(probe: LoraProbe, sequences: list[Sequence], seen: list[float], 
     return {"min": min(seen), "max": max(seen)}
 
 
-def _fit_checkpoints(base: Base, adapters: list[Adapter], sequences: list[Sequence], settings: Settings, scratch: str):
-    probe = LoraProbe(base.model, adapters[0])
-    say = progress(len(sequences) * len(adapters), "gradients")
-    budget = settings.kept_directions(len(sequences)) // len(adapters)
-    features = _features(len(sequences), budget * len(adapters), scratch)
-    rotations, seen, final, width = [], [], {}, 0
+@dataclass
+class Fitted:
+    """rotations and maps: per checkpoint; raw_map: the last checkpoint's, where a method reads it; final: each row's
+    loss there."""
+
+    features: Features
+    rotations: list[list[MatrixRotation]]
+    maps: list[FeatureMap]
+    loss_range: dict
+    final: list[float]
+
+
+def _fit_checkpoints(base: Base, adapters: list[Adapter], sequences: list[Sequence], settings: Settings, raw: bool,
+                     scratch: str) -> Fitted:
+    probe, count = LoraProbe(base.model, adapters[0]), len(sequences)
+    say = progress(count * len(adapters), "gradients")
+    budget = settings.kept_features(count) // len(adapters)
+    features = _features(count, budget * len(adapters), f"{scratch}/whitened")
+    rotations, maps, seen, width, raw_features, by_matrix = [], [], [], 0, None, None
     for number, adapter in enumerate(adapters):
         probe.use(adapter)
         source = GradientSource(probe, sequences, settings, say)
-        rotations.append(learn_rotation(source, budget, settings, number))
-        kept = sum(r.count for r in rotations[-1])
-        write_features(source, rotations[-1], features[:, width : width + kept])
-        width += kept
-        final = source.losses
-        seen += list(final.values())
+        rotations.append(learn_rotations(source, settings, number))
+        maps.append(whitened_map(rotations[-1], budget, settings.seed + number))
+        targets = [(maps[-1], features[:, width : width + maps[-1].width])]
+        if raw and number == len(adapters) - 1:
+            by_matrix = raw_map(rotations[-1], budget, settings.seed)
+            raw_features = _features(count, by_matrix.width, f"{scratch}/raw")
+            targets.append((by_matrix, raw_features))
+        write_features(source, rotations[-1], targets)
+        width += maps[-1].width
+        seen += list(source.losses.values())
+    final = [source.losses.get(i, 0.0) for i in range(count)]
     loss_range = _loss_range(probe, sequences, seen, settings)
     probe.detach()
-    return features[:, :width], rotations, loss_range, [final.get(i, 0.0) for i in range(len(sequences))]
+    return Fitted(Features(features[:, :width], raw_features, by_matrix, rotations[-1]), rotations, maps, loss_range, final)
 
 
 def _stored(vectors: dict[str, RowVectors], sequences: list[Sequence], bits: int):
     """Quantised rows, query maps and contributor sums of every method, with their header entries."""
     rows, queries, groups, described = {}, {}, {}, {}
     contributors = sorted({s.contributor for s in sequences})
-    member = torch.tensor([contributors.index(s.contributor) for s in sequences])
+    position = {name: n for n, name in enumerate(contributors)}
+    member = torch.tensor([position[s.contributor] for s in sequences])
     for name, made in vectors.items():
         codes, scales, unit = quantise(made.rows, bits)
         rows[f"{name}.codes"], rows[f"{name}.scales"] = codes, scales
-        queries[f"{name}.scale"], queries[f"{name}.components"] = made.scale, made.components.half()
-        width = made.rows.shape[1]
-        stored = unpack(codes, width) * scales.float()[:, None] * unit
-        unit_rows = stored / stored.norm(dim=1, keepdim=True).clamp_min(1e-30)
-        groups[f"{name}.contributors"] = torch.zeros(len(contributors), width).index_add(0, member, unit_rows)
-        described[name] = {"columns": list(made.columns), "components": width, "unit": unit,
+        queries[f"{name}.components"] = made.components.half()
+        width, sums = made.rows.shape[1], torch.zeros(len(contributors), made.rows.shape[1])
+        for at in range(0, len(codes), BLOCK):
+            block = unpack(codes[at : at + BLOCK], width) * scales[at : at + BLOCK, None].float() * unit
+            sums.index_add_(0, member[at : at + BLOCK], block / block.norm(dim=1, keepdim=True).clamp_min(1e-30))
+        groups[f"{name}.contributors"] = sums
+        described[name] = {"reads": made.reads, "components": width, "unit": unit,
                            "bytesPerRow": codes[0].numel() + 2}
     return rows, queries, groups, described, contributors
 
 
-def _rotation_tensors(rotations: list[list[MatrixRotation]]) -> dict[str, torch.Tensor]:
-    return {f"{c}.{m}.{n}": value for c, checkpoint in enumerate(rotations) for m, r in enumerate(checkpoint)
-            for n, value in (("left", r.left), ("right", r.right), ("row", r.row.to(torch.int16)),
-                             ("column", r.column.to(torch.int16)), ("eigenvalue", r.eigenvalue))}
+def _map_tensors(name: str, mapping: FeatureMap) -> dict[str, torch.Tensor]:
+    parts = enumerate(zip(mapping.feature, mapping.factor))
+    return {f"{name}.{m}.{kind}": t for m, pair in parts for kind, t in zip(("feature", "factor"), pair)}
+
+
+def _rotation_tensors(fitted: Fitted) -> dict[str, torch.Tensor]:
+    bases = {f"{c}.{m}.{side}": t.half() for c, checkpoint in enumerate(fitted.rotations)
+             for m, r in enumerate(checkpoint) for side, t in (("left", r.left), ("right", r.right))}
+    for c, mapping in enumerate(fitted.maps):
+        bases |= _map_tensors(str(c), mapping)
+    return bases | (_map_tensors("raw", fitted.features.raw_map) if fitted.features.raw_map else {})
 
 
 def fit_store(base_dir, checkpoints, rows, out_dir, *, adapter_dir=None, settings: Settings | None = None,
@@ -104,7 +135,8 @@ def fit_store(base_dir, checkpoints, rows, out_dir, *, adapter_dir=None, setting
     prompt+completion | messages | input_ids+labels) or the path of a JSONL file. adapter_dir: the adapter that the
     store is bound to (default the last checkpoint). Gradients are of each row's mean loss, exact in float32.
     Raises InfluenceError with a stable code and leaves nothing behind.
-    Returns {"storeDigest","adapterDigest","rows","scored","bytes","bytesPerRow","seconds","checkpoints","components"}.
+    Returns {"storeDigest","adapterDigest","rows","scored","bytes","bytesPerRow","seconds","checkpoints","components",
+    "memoryBytes"}; the last is footprint.py's peak above the loaded model.
     """
     started, settings, out = time.monotonic(), settings or Settings(), Path(out_dir)
     unknown = [m for m in methods if m not in METHODS]
@@ -125,15 +157,21 @@ def fit_store(base_dir, checkpoints, rows, out_dir, *, adapter_dir=None, setting
         sequences = [to_sequence(r, base.tokenizer, window, base.vocabulary) for r in records]
         if not any(s.windows for s in sequences):
             raise errors.rows_invalid("no row has two tokens: nothing has a loss")
-        features, rotations, loss_range, final = _fit_checkpoints(base, adapters, sequences, settings, scratch)
-        vectors = {name: METHODS[name](features, rotations, settings) for name in methods}
+        shapes = [shape for m in adapters[0].modules for shape in (tuple(m.a.shape), tuple(m.b.shape[::-1]))]
+        tokens = sum(len(w.tokens) for s in sequences for w in s.windows)
+        memory = fit_bytes(shapes, len(sequences), tokens, len(adapters), settings)["peak"]
+        print(f"influence: about {memory >> 20} MiB beside the model", file=sys.stderr, flush=True)
+        fitted = _fit_checkpoints(base, adapters, sequences, settings, bool({*methods} & {*NEEDS_RAW}), scratch)
+        vectors = {name: METHODS[name](fitted.features, settings) for name in methods}
         stored, queries, groups, described, contributors = _stored(vectors, sequences, settings.bits)
         stored["selfnorms"] = next(iter(vectors.values())).norms
-        stored["losses"] = torch.tensor(final)
+        stored["losses"] = torch.tensor(fitted.final)
         header = {
             "adapterDigest": bound_to, "baseDigest": base_digest(Path(base_dir)), "settings": settings.as_dict(),
-            "methods": described, "lossRange": loss_range, "contributors": contributors, "rows": len(sequences),
-            "dampings": [[r.damping for r in checkpoint] for checkpoint in rotations], "window": window,
+            "methods": described, "lossRange": fitted.loss_range, "contributors": contributors, "rows": len(sequences),
+            "dampings": [[r.damping for r in checkpoint] for checkpoint in fitted.rotations], "window": window,
+            "featureWidths": [m.width for m in fitted.maps],
+            "rawWidth": fitted.features.raw_map.width if fitted.features.raw_map else 0,
             "modules": [{"name": m.name, "rank": m.a.shape[0]} for m in adapters[0].modules],
             "scales": [[m.scale for m in a.modules] for a in adapters],
             "unscored": [s.id for s in sequences if not s.windows],
@@ -144,11 +182,12 @@ def fit_store(base_dir, checkpoints, rows, out_dir, *, adapter_dir=None, setting
             digest = write_store(folder, header, [
                 {"id": s.id, "cluster": s.cluster, "contributor": s.contributor, "own": own}
                 for s, own in zip(sequences, own_parts_of(records))],
-                {"rows": stored, "rotation": {**_rotation_tensors(rotations), **queries}, "groups": groups, **weights})
+                {"rows": stored, "rotation": {**_rotation_tensors(fitted), **queries}, "groups": groups, **weights})
     return {"storeDigest": digest, "adapterDigest": bound_to, "rows": len(sequences),
             "scored": len(sequences) - len(header["unscored"]), "checkpoints": len(adapters),
             "components": described[methods[0]]["components"], "bytesPerRow": described[methods[0]]["bytesPerRow"],
-            "bytes": sum(p.stat().st_size for p in out.iterdir()), "seconds": round(time.monotonic() - started, 3)}
+            "bytes": sum(p.stat().st_size for p in out.iterdir()), "seconds": round(time.monotonic() - started, 3),
+            "memoryBytes": memory}
 
 
 def main(argv: list[str]) -> dict:

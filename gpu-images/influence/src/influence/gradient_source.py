@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 
+from .footprint import keeps_gradients
 from .gradients import batches, row_gradients
 from .probe import LoraProbe
 from .rows import Sequence
@@ -20,8 +21,7 @@ class GradientSource:
         self.probe, self.sequences, self.settings = probe, sequences, settings
         self.losses: dict[int, float] = {}
         self.progress = progress or (lambda done: None)
-        parameters = sum(r * w for r, w in probe.shapes())
-        self.cached = 4 * parameters * len(sequences) <= settings.cache_bytes
+        self.cached = keeps_gradients(probe.shapes(), len(sequences), settings)
         self._cache: list[tuple[int, torch.Tensor, torch.Tensor]] | None = None
 
     def sample(self) -> list[int]:
@@ -32,6 +32,12 @@ class GradientSource:
         generator = torch.Generator().manual_seed(self.settings.seed)
         chosen = torch.randperm(len(with_loss), generator=generator)[: self.settings.sample_rows]
         return [with_loss[i] for i in sorted(chosen.tolist())]
+
+    def spread(self, sample: list[int]) -> list[int]:
+        """The part of a sample that is run again: all of it where the gradients are kept anyway."""
+        if self.cached:
+            return sample
+        return sample[:: max(1, len(sample) // self.settings.corrected_rows)]
 
     def replay(self, indices: list[int], sink: RowSink) -> None:
         if self.cached:

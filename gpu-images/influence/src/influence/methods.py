@@ -1,85 +1,85 @@
 """The port of the scorers: a method turns the features of all rows into stored row vectors and a map for queries.
 
-Every method scores  query_coordinates * scale @ components . row  with helpful positive: training on a row steps
-along minus its gradient, so a positive product means that the step lowers the loss of the output.
+Every method scores  query features @ components . row  with helpful positive: training on a row steps along minus its
+gradient, so a positive product means that the step lowers the loss of the output.
 """
 
 from dataclasses import dataclass
 
 import torch
 
-from .components import principal_components, project
+from .components import BLOCK, principal_components, project
+from .feature_map import FeatureMap
 from .rotation import MatrixRotation
 from .settings import Settings
 
 
 @dataclass
-class RowVectors:
-    """columns: (start, stop) in the feature coordinates that the method reads; scale (d); components (d, k);
-    rows (N, k) float32; norms (N): length of each row's vector before truncation."""
+class Features:
+    """whitened (N, d): all checkpoints side by side. raw (N, d'): the last checkpoint by its raw map, or None where no
+    method asked for it; rotations: the last checkpoint's."""
 
-    columns: tuple[int, int]
-    scale: torch.Tensor
+    whitened: torch.Tensor
+    raw: torch.Tensor | None
+    raw_map: FeatureMap | None
+    rotations: list[MatrixRotation]
+
+
+@dataclass
+class RowVectors:
+    """reads: "whitened" or "raw", the features that a query is turned into; components (d, k); rows (N, k) float32;
+    norms (N): length of each row's vector before truncation."""
+
+    reads: str
     components: torch.Tensor
     rows: torch.Tensor
     norms: torch.Tensor
 
 
-def _norms(features: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    return torch.cat([(block * scale).double().square().sum(1).sqrt().float() for block in features.split(4096)])
+NEEDS_RAW = ("datainf", "dot")
 
 
-def _last_checkpoint(rotations: list[list[MatrixRotation]]) -> tuple[int, int]:
-    kept = [sum(r.count for r in checkpoint) for checkpoint in rotations]
-    return sum(kept[:-1]), sum(kept)
+def _vectors(reads: str, vectors: torch.Tensor, settings: Settings) -> RowVectors:
+    norms = torch.cat([block.double().square().sum(1).sqrt().float() for block in vectors.split(BLOCK)])
+    components = principal_components(vectors, settings.components, settings.seed)
+    return RowVectors(reads, components, project(vectors, components), norms)
 
 
-def ekfac(features: torch.Tensor, rotations: list[list[MatrixRotation]], settings: Settings) -> RowVectors:
+def ekfac(features: Features, settings: Settings) -> RowVectors:
     """Eigenvalue-corrected Kronecker curvature at every checkpoint (attribution.md B, EK-4cp-PCA512)."""
-    scale = torch.cat([r.whitening() for checkpoint in rotations for r in checkpoint])
-    norms = _norms(features, scale)
-    everyone = torch.ones(features.shape[0])
-    components = principal_components(features, scale, everyone, settings.components, settings.seed)
-    return RowVectors((0, features.shape[1]), scale, components, project(features, scale, components), norms)
+    return _vectors("whitened", features.whitened, settings)
 
 
-def dot(features: torch.Tensor, rotations: list[list[MatrixRotation]], settings: Settings) -> RowVectors:
+def dot(features: Features, settings: Settings) -> RowVectors:
     """Plain gradient dot product at the last checkpoint (the rotation is orthogonal, so it changes nothing)."""
-    columns = _last_checkpoint(rotations)
-    return _unwhitened(features[:, columns[0] : columns[1]], columns, settings)
+    return _vectors("raw", features.raw, settings)
 
 
-def datainf(features: torch.Tensor, rotations: list[list[MatrixRotation]], settings: Settings) -> RowVectors:
+def datainf(features: Features, settings: Settings) -> RowVectors:
     """DataInf (Kwon et al., arXiv 2310.00902, eq. 5) at the last checkpoint, per LoRA matrix:
     h_k = 1/(N lambda) sum_i (g_k - g_i (g_i . g_k) / (lambda + |g_i|^2)), lambda = damping x mean(g^2).
-    The swap of inverse and mean is theirs; block_inverse tests hold it against a dense one."""
-    columns = _last_checkpoint(rotations)
-    last = features[:, columns[0] : columns[1]]
-    parts, start = [], 0
-    for rotation in rotations[-1]:
-        parts.append(datainf_block(last[:, start : start + rotation.count], rotation.damping))
-        start += rotation.count
-    return _unwhitened(torch.cat(parts, 1), columns, settings)
+    The swap of inverse and mean is theirs; a test holds it against dense inverses."""
+    starts = [*features.raw_map.starts, features.raw_map.width]
+    parts = [datainf_block(features.raw[:, a:b], r.damping) for a, b, r in zip(starts, starts[1:], features.rotations)]
+    return _vectors("raw", torch.cat(parts, 1), settings)
 
 
 def datainf_block(gradients: torch.Tensor, damping: float) -> torch.Tensor:
-    """(N, d) gradients of one matrix -> (N, d) of h_k. float64 inside; O(N d min(N, d))."""
+    """(N, d) gradients of one matrix -> (N, d) of h_k. float64 in blocks of rows; O(N d min(N, d)) time and
+    O(min(N, d) d) memory beside the result."""
     if gradients.shape[1] == 0 or not damping > 0:
         return torch.zeros_like(gradients)
-    exact = gradients.double()
-    weighted = exact / (damping + exact.square().sum(1, keepdim=True))
-    if exact.shape[0] < exact.shape[1]:
-        correction = (exact @ exact.T) @ weighted
-    else:
-        correction = exact @ (exact.T @ weighted)
-    return ((exact - correction / exact.shape[0]) / damping).float()
-
-
-def _unwhitened(vectors: torch.Tensor, columns: tuple[int, int], settings: Settings) -> RowVectors:
-    scale = torch.ones(vectors.shape[1])
-    everyone = torch.ones(vectors.shape[0])
-    components = principal_components(vectors, scale, everyone, settings.components, settings.seed)
-    return RowVectors(columns, scale, components, project(vectors, scale, components), _norms(vectors, scale))
+    count, width = gradients.shape
+    if count < width:
+        exact = gradients.double()
+        weighted = exact / (damping + exact.square().sum(1, keepdim=True))
+        return ((exact - (exact @ exact.T) @ weighted / count) / damping).float()
+    mixed = torch.zeros(width, width, dtype=torch.float64)
+    for block in gradients.split(BLOCK):
+        exact = block.double()
+        mixed += exact.T @ (exact / (damping + exact.square().sum(1, keepdim=True)))
+    inverse = (torch.eye(width, dtype=torch.float64) - mixed / count) / damping
+    return torch.cat([(block.double() @ inverse).float() for block in gradients.split(BLOCK)])
 
 
 METHODS = {"ekfac": ekfac, "datainf": datainf, "dot": dot}

@@ -1,7 +1,9 @@
 """Training rows and outputs as token sequences, cut into windows where they exceed the model's context."""
 
 import json
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Sequence as Integers
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import errors
@@ -9,10 +11,11 @@ from . import errors
 
 @dataclass(frozen=True)
 class Window:
-    """`tokens` as fed to the model; the loss counts tokens[t] for t in `targets` (each t >= 1)."""
+    """`tokens` as fed to the model; the loss counts tokens[t] for t in `targets` (each t >= 1). cut_windows packs both
+    into 4 bytes a token."""
 
-    tokens: tuple[int, ...]
-    targets: tuple[int, ...]
+    tokens: Integers[int]
+    targets: Integers[int]
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,6 @@ class Sequence:
     windows: tuple[Window, ...]
     cluster: str = ""
     contributor: str = ""
-    extra: dict = field(default_factory=dict)
 
     @property
     def target_count(self) -> int:
@@ -38,13 +40,13 @@ def cut_windows(tokens: list[int], targets: list[int], context: int) -> tuple[Wi
     if not targets:
         return ()
     if len(tokens) <= context:
-        return (Window(tuple(tokens), tuple(targets)),)
+        return (Window(array("i", tokens), array("i", targets)),)
     windows, wanted = [], targets
     while wanted:
         start = max(0, min(wanted[0] - context // 4, len(tokens) - context))
         end = min(start + context, len(tokens))
         inside = [t - start for t in wanted if t < end]
-        windows.append(Window(tuple(tokens[start:end]), tuple(inside)))
+        windows.append(Window(array("i", tokens[start:end]), array("i", inside)))
         wanted = [t for t in wanted if t >= end]
     return tuple(windows)
 

@@ -58,9 +58,8 @@ class MethodRows:
         if method not in store.header["methods"]:
             raise errors.store_mismatch(f"the store holds no {method!r} rows, only {sorted(store.header['methods'])}")
         described = store.header["methods"][method]
-        self.columns = slice(*described["columns"])
+        self.reads = described["reads"]
         self.components = store.queries[f"{method}.components"].float()
-        self.scale = store.queries[f"{method}.scale"]
         self.codes = store.rows[f"{method}.codes"]
         self.width = described["components"]
         row_scale = store.rows[f"{method}.scales"].float() * described["unit"]
@@ -69,8 +68,8 @@ class MethodRows:
         self.relative = torch.where(length > 0, row_scale / length.clamp_min(1e-30), 0.0)
         self.absolute = row_scale
 
-    def query(self, coordinates: torch.Tensor) -> torch.Tensor:
-        return (coordinates[self.columns] * self.scale) @ self.components
+    def query(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
+        return features[self.reads] @ self.components
 
     def scores(self, query: torch.Tensor, normalise: bool) -> torch.Tensor:
         return stored_scores(self.codes, self.width, self.relative if normalise else self.absolute, query)
@@ -98,20 +97,26 @@ class Scorer:
             raise errors.output_invalid(f"{record.get('id')}: no token of the output can have a loss")
         return sequence
 
-    def coordinates(self, sequence: Sequence) -> tuple[torch.Tensor, float]:
-        """All kept coordinates over the checkpoints, and the loss at the last one."""
-        parts, loss = [], 0.0
-        probe = LoraProbe(self.base.model, self.checkpoints[0])
+    def features(self, sequence: Sequence) -> tuple[dict[str, torch.Tensor], float]:
+        """({"whitened", "raw"}: (d)), as the rows' features were made, and the loss at the last checkpoint."""
+        parts, raw, loss = [], torch.zeros(1, self.store.header["rawWidth"]), 0.0
+        probe, last = LoraProbe(self.base.model, self.checkpoints[0]), len(self.checkpoints) - 1
         try:
-            for adapter, rotations in zip(self.checkpoints, self.store.rotations):
+            for c, (adapter, rotations, mapping) in enumerate(zip(self.checkpoints, self.store.rotations, self.store.maps)):
                 probe.use(adapter)
-                found: dict[int, torch.Tensor] = {}
-                (loss,) = row_gradients(probe, [sequence],
-                                        lambda m, g: found.__setitem__(m, rotations[m].coordinates(g)[0].cpu()))
-                parts += [found.get(m, torch.zeros(r.count)) for m, r in enumerate(rotations)]
+                out = torch.zeros(1, mapping.width)
+                targets = [(mapping, out)] + ([(self.store.raw_map, raw)] if c == last and self.store.raw_map else [])
+
+                def put(matrix: int, gradient: torch.Tensor) -> None:
+                    coordinates = rotations[matrix].coordinates(gradient).cpu()
+                    for into, values in targets:
+                        into.add(matrix, coordinates, values)
+
+                (loss,) = row_gradients(probe, [sequence], put)
+                parts.append(out[0])
         finally:
             probe.detach()
-        return torch.cat(parts), loss
+        return {"whitened": torch.cat(parts), "raw": raw[0]}, loss
 
     def rows_of(self, method: str) -> MethodRows:
         """Raises store_mismatch when the store was fitted without this method."""
@@ -121,8 +126,8 @@ class Scorer:
 
     def score(self, sequence: Sequence, method: str = "ekfac", normalise: bool = True) -> Scored:
         stored = self.rows_of(method)
-        coordinates, loss = self.coordinates(sequence)
-        scores = stored.scores(stored.query(coordinates), normalise)
+        features, loss = self.features(sequence)
+        scores = stored.scores(stored.query(features), normalise)
         if self.mask is not None:
             scores = scores * self.mask
         if not torch.isfinite(scores).all():

@@ -1,11 +1,12 @@
 """Scorecard of an adapter: how well its influence scores predict retraining, in a short form made in the training job.
 
 What it is: edited copies (25% of the tokens changed) of up to `queries` training rows are the outputs; the LoRA
-weights of the earliest kept checkpoint are trained on for a few steps on random half subsets of the rows, all with
-the same order; LDS = mean Spearman correlation, over the queries, between the sum of the scores of a subset's rows
-and the measured loss (sign turned). What it is not: retraining from scratch on held-out queries (that is
-`npm run bench:influence`), and with few subsets its error is large, so the error is part of it and `confidence` is
-the mean minus one standard error. The amount of work is fixed by counts, never by the clock: the same adapter gets the same card.
+weights of the earliest kept checkpoint are trained on (continued_training.py) with random half subsets of up to `rows`
+rows, each row met once, all in the same order; LDS = mean Spearman correlation, over the queries, between the sum of the scores of a
+subset's rows and the measured loss (sign turned). What it is not: retraining from scratch on held-out queries (that
+is `npm run bench:influence`). With few subsets and queries the LDS has an error, so the error is part of the card:
+between queries and, since all queries share the subsets, a jackknife over the subsets; `confidence` is the LDS less
+one such error. The work is fixed by counts, never by the clock: the same adapter gets the same card.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 import torch
 
 from .base_model import Base
-from .retraining import Schedule, losses_with, retrain
+from .continued_training import ContinuedTraining
+from .retraining import Schedule, losses_with
 from .rows import Sequence, Window, to_sequence
 from .score import Scorer, open_scorer
 from .statistics import mean_and_error, spearman
@@ -23,19 +25,18 @@ UNIT = 1 << 20
 
 @dataclass(frozen=True)
 class ScorecardSettings:
-    queries: int = 12
-    subsets: int = 8
-    contributors: int = 4  # leave-one-contributor-out retrainings, at most
+    queries: int = 16
+    subsets: int = 16
+    contributors: int = 6  # leave-one-contributor-out retrainings, at most
     rows: int = 96  # rows that take part in the retrainings, at most
     tokens: int = 48  # of a row, at most
-    steps: int = 6
-    batch_rows: int = 12
-    learning_rate: float = 3e-3
+    batch_rows: int = 8
+    learning_rate: float = 1e-3
     seed: int = 7
 
 
-# For training jobs of under a minute: about a third of the work and a larger error.
-QUICK = ScorecardSettings(queries=8, subsets=6, contributors=3, rows=64, tokens=32, steps=4, batch_rows=8)
+# For training jobs of under a minute: about half of the work and a larger error.
+QUICK = ScorecardSettings(queries=12, subsets=12, contributors=4, rows=64, tokens=40)
 
 
 def edited_copy(sequence: Sequence, share: float, seed: int, vocabulary_pool: list[int]) -> Sequence:
@@ -79,21 +80,22 @@ class _Trial:
         whole = [scorer.score(query, method).scores for query in self.queries]
         self.found = [int(w.argmax()) == self.at[s] for w, s in zip(whole, self.sources)]
         self.scores = torch.stack(whole)[:, self.at].double()
-        self.start = scorer.checkpoints[0]
+        batch = min(settings.batch_rows, len(self.rows))
+        schedule = Schedule(-(-len(self.rows) // batch), batch, settings.learning_rate, settings.seed)
+        self.training = ContinuedTraining(self.model, scorer.checkpoints[0], self.rows, schedule)
 
     def measured(self, kept: set[int]) -> torch.Tensor:
-        s = self.settings
-        schedule = Schedule(s.steps, min(s.batch_rows, len(self.rows)), s.learning_rate, s.seed)
-        (trained,) = retrain(self.model, self.start, self.rows, kept, schedule)
-        return losses_with(self.model, trained, self.queries, 2048)
+        return losses_with(self.model, self.training.run(kept), self.queries, 2048)
 
-    def lds(self) -> list[float]:
-        """One correlation per query over random half subsets."""
+    def lds(self) -> torch.Tensor:
+        """(queries, subsets + 1): a correlation per query over all subsets, then without each of them in turn."""
         generator, half = torch.Generator().manual_seed(self.settings.seed), len(self.rows) // 2
         subsets = [torch.randperm(len(self.rows), generator=generator)[:half] for _ in range(self.settings.subsets)]
         losses = torch.stack([self.measured(set(s.tolist())) for s in subsets])
         predicted = torch.stack([self.scores[:, s].sum(1) for s in subsets])
-        return [spearman(predicted[:, q], -losses[:, q]) for q in range(len(self.queries))]
+        over = lambda q, kept: spearman(predicted[kept, q], -losses[kept, q])
+        keeps = [torch.arange(len(subsets)) != left_out for left_out in range(-1, len(subsets))]
+        return torch.tensor([[over(q, kept) for kept in keeps] for q in range(len(self.queries))], dtype=torch.float64)
 
     def leave_one_out(self) -> list[bool]:
         """For each query: is the contributor with the largest summed score the one whose absence hurts most?"""
@@ -108,6 +110,16 @@ class _Trial:
         return [int(sums[:, q].argmax()) == int(losses[:, q].argmax()) for q in mine]
 
 
+def estimate(correlations: torch.Tensor) -> tuple[float, float]:
+    """(LDS, its standard error) of `_Trial.lds`: between queries, and by the delete-one jackknife over the subsets
+    (Efron and Stein, 1981); squares added, which rather overstates it."""
+    mean, between_queries = mean_and_error(correlations[:, 0].tolist())
+    without = correlations[:, 1:].mean(0)
+    count = len(without)
+    between_subsets = float(((without - without.mean()).square().sum() * (count - 1) / count).sqrt())
+    return mean, (between_queries**2 + between_subsets**2) ** 0.5
+
+
 def scorecard(scorer: Scorer, sequences: list[Sequence], settings: ScorecardSettings | None = None,
               method: str = "ekfac") -> dict:
     """Integers only: shares and correlations in 2^-20 units, the rest counts and bytes. `sequences` are the rows of
@@ -115,7 +127,7 @@ def scorecard(scorer: Scorer, sequences: list[Sequence], settings: ScorecardSett
     settings = settings or ScorecardSettings()
     trial = _Trial(scorer, sequences, settings, method)
     enough = len(trial.rows) >= 8
-    lds, error = mean_and_error(trial.lds()) if enough else (0.0, 0.0)
+    lds, error = estimate(trial.lds()) if enough else (0.0, 0.0)
     left_out = trial.leave_one_out() if enough else []
     unit = lambda value: round(value * UNIT)
     share = lambda hits: unit(sum(hits) / len(hits)) if hits else 0

@@ -10,12 +10,14 @@ class Settings:
     components      PCA directions kept per row (bytes per row = components x bits / 8 + 2)
     bits            8 or 4, width of a stored component
     damping         lambda = damping x mean corrected eigenvalue of that matrix
-    directions      Kronecker directions kept over all checkpoints together (ranked by whitened energy)
+    features        inner products are kept in this many numbers a row, over all checkpoints, while the components are
+                    learned (feature_map.py)
     dense_side      a factor of up to this width is diagonalised in full; a wider one by a Nystroem sketch
-    side_rank       eigenvectors kept of a sketched side
+    side_rank       eigenvectors kept of a side, the most important ones
     sample_rows     rows that the factors are learned from when the gradients of all rows do not fit cache_bytes
+    corrected_rows  rows of that sample by which the eigenvalues are corrected
     cache_bytes     memory for the per-row gradients of one checkpoint
-    feature_bytes   memory (or scratch file) for the kept directions of all rows; lowers `directions` when exceeded
+    feature_bytes   memory (or scratch file) for the features of all rows; lowers `features` when exceeded
     batch_tokens    padded tokens in one forward and backward pass
     window_tokens   longest window; never more than the model's context
     """
@@ -23,10 +25,11 @@ class Settings:
     components: int = 512
     bits: int = 8
     damping: float = 0.1
-    directions: int = 32768
+    features: int = 32768
     dense_side: int = 512
-    side_rank: int = 256
-    sample_rows: int = 2048
+    side_rank: int = 128
+    sample_rows: int = 1024
+    corrected_rows: int = 512
     cache_bytes: int = 1_500_000_000
     feature_bytes: int = 4_000_000_000
     batch_tokens: int = 1024
@@ -36,5 +39,5 @@ class Settings:
     def as_dict(self) -> dict:
         return asdict(self)
 
-    def kept_directions(self, rows: int) -> int:
-        return max(1024, min(self.directions, self.feature_bytes // (4 * max(rows, 1))))
+    def kept_features(self, rows: int) -> int:
+        return max(1024, min(self.features, self.feature_bytes // (4 * max(rows, 1))))

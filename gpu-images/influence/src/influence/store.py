@@ -4,7 +4,8 @@
   rows.jsonl             id, cluster, contributor of each row and the part that is its own text (2^-20), in index order
   rows.safetensors       <method>.codes (N, bytes), <method>.scales (N) float16; selfnorms (N); losses (N)
   groups.safetensors     <method>.contributors (groups, k): sums of normalised row vectors
-  rotation.safetensors   <checkpoint>.<matrix>.{left,right,row,column,eigenvalue}; <method>.{scale,components}
+  rotation.safetensors   <checkpoint>.<matrix>.{left,right} float16, <checkpoint or raw>.<matrix>.{feature,factor};
+                         <method>.components
   checkpoint-<i>.safetensors   the adapter weights at which query gradients are taken
 The store digest is the sha256 of store.json; it is bound to exactly one adapter digest.
 """
@@ -24,10 +25,11 @@ from safetensors.torch import load_file, save_file
 
 from . import errors
 from .digests import file_digest
+from .feature_map import FeatureMap
 from .own_part import UNIT
 from .rotation import MatrixRotation
 
-FORMAT, VERSION = "openledger-influence-store", 1
+FORMAT, VERSION = "openledger-influence-store", 2
 HEADER = "store.json"
 
 
@@ -43,6 +45,8 @@ class Store:
     groups: dict[str, torch.Tensor]
     queries: dict[str, torch.Tensor]
     rotations: list[list[MatrixRotation]] = field(default_factory=list)
+    maps: list[FeatureMap] = field(default_factory=list)
+    raw_map: FeatureMap | None = None
     folder: Path = Path()
 
 
@@ -139,9 +143,15 @@ def read_store(folder: Path, adapter_digest: str | None = None) -> Store:
                   [r["contributor"] for r in records], [r.get("own", UNIT) for r in records], load_file(folder / "rows.safetensors"),
                   load_file(folder / "groups.safetensors"), queries, folder=folder)
     for c, dampings in enumerate(header["dampings"]):
-        parts = [{n: queries[f"{c}.{m}.{n}"] for n in ("left", "right", "row", "column", "eigenvalue")}
-                 for m in range(len(dampings))]
         store.rotations.append([
-            MatrixRotation(p["left"], p["right"], p["row"].long(), p["column"].long(), p["eigenvalue"], d)
-            for p, d in zip(parts, dampings)])
+            MatrixRotation(queries[f"{c}.{m}.left"].float(), queries[f"{c}.{m}.right"].float(), torch.zeros(0), damping)
+            for m, damping in enumerate(dampings)])
+        store.maps.append(_map(queries, str(c), len(dampings), header["featureWidths"][c]))
+    if header["rawWidth"]:
+        store.raw_map = _map(queries, "raw", len(header["dampings"][-1]), header["rawWidth"])
     return store
+
+
+def _map(tensors: dict[str, torch.Tensor], name: str, matrices: int, width: int) -> FeatureMap:
+    part = lambda kind: [tensors[f"{name}.{m}.{kind}"] for m in range(matrices)]
+    return FeatureMap(part("feature"), part("factor"), width)

@@ -1,0 +1,82 @@
+"""python -m influence_bench.real_size [ROWS]: one fit at rank 16 on a base of 34 M, memory and passes beside the formula."""
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from influence.adapter import Adapter, LoraModule, read_adapter
+from influence.fit import fit_store
+from influence.footprint import fit_bytes, row_passes
+from influence.probe import LoraProbe
+from influence.settings import Settings
+
+from .task import write_peft
+
+TOKENS, RANK = 32, 16
+
+
+def make(folder: Path):
+    """(model, adapter): random weights; what a fit costs does not depend on them."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(
+        vocab_size=16384, hidden_size=512, intermediate_size=1408, num_hidden_layers=8, num_attention_heads=8,
+        num_key_value_heads=8, max_position_embeddings=128, tie_word_embeddings=True))
+    modules = tuple(LoraModule(name, torch.randn(RANK, m.weight.shape[1]) / 30, torch.randn(m.weight.shape[0], RANK) / 30, 2.0)
+                    for name, m in sorted(model.named_modules())
+                    if isinstance(m, torch.nn.Linear) and name != "lm_head")
+    model.save_pretrained(folder / "base")
+    write_peft(Adapter(modules, ""), folder / "adapter")
+    return model, read_adapter(folder / "adapter")
+
+
+def main(count: int) -> None:
+    torch.set_num_threads(1)
+    settings = replace(Settings(), cache_bytes=0, sample_rows=min(1024, count // 4), corrected_rows=min(512, count // 8),
+                       batch_tokens=512)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        model, adapter = make(folder)
+        probe = LoraProbe(model, adapter)
+        shapes = probe.shapes()
+        probe.detach()
+        from influence.base_model import load_base
+
+        base = load_base(folder / "base", need_tokenizer=False)
+        del model
+        generator = torch.Generator().manual_seed(1)
+        tokens = torch.randint(0, 16384, (count, TOKENS), generator=generator).tolist()
+        rows = [{"id": f"r{n}", "input_ids": t} for n, t in enumerate(tokens)]
+        loss = base.model(input_ids=torch.tensor(tokens[:16])).logits.sum()  # a forward's own memory counts as the model's
+        del loss
+        before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, time.process_time()
+        made = fit_store(folder / "base", [folder / "adapter"], rows, folder / "store", base=base, settings=settings)
+        seconds, peak = time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        began = time.process_time()
+        probe = LoraProbe(base.model, adapter)
+        a = [(a.requires_grad_(True), b.requires_grad_(True), s) for a, b, s in probe.weights]
+        probe.weights = a
+        from influence.gradients import batch_losses
+        from influence.rows import to_sequence
+
+        some = [to_sequence(r, None, 128, 16384) for r in rows[:48]]
+        for at in range(0, 48, 16):
+            batch_losses(base.model, some[at : at + 16]).sum().backward()
+        step = (time.process_time() - began) / 48
+        print(json.dumps({
+            "baseParameters": sum(p.numel() for p in base.model.parameters()), "rank": RANK, "rows": count,
+            "loraParameters": sum(r * d for r, d in shapes), "tokensARow": TOKENS, "fitSeconds": round(seconds, 2),
+            "trainingSecondsARow": round(step, 5), "rowPasses": row_passes(shapes, count, settings),
+            "fitSecondsARowPass": round(seconds / row_passes(shapes, count, settings), 5),
+            "measuredBytesAboveModel": peak - before, "storeBytes": made["bytes"],
+            "formula": fit_bytes(shapes, count, count * TOKENS, 1, settings)}))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)

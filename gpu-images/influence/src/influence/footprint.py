@@ -1,0 +1,45 @@
+"""What a fit takes: bytes above the loaded model, and how often the rows run through it. README.md has the formulas."""
+
+from .components import BLOCK, OVERSAMPLE
+from .factors import OVERSAMPLE as SKETCH
+from .settings import Settings
+
+
+def _side(width: int, settings: Settings) -> tuple[int, int]:
+    """(bytes of the accumulated factor, bytes of its basis)."""
+    basis = 4 * width * min(width, settings.side_rank)
+    if width <= settings.dense_side:
+        return 8 * width * width, basis
+    return 12 * width * min(width, settings.side_rank + SKETCH), basis
+
+
+def keeps_gradients(shapes: list[tuple[int, int]], rows: int, settings: Settings) -> bool:
+    """Whether the gradients of all rows at one checkpoint stay in memory."""
+    return 4 * sum(r * d for r, d in shapes) * rows <= settings.cache_bytes
+
+
+def fit_bytes(shapes: list[tuple[int, int]], rows: int, tokens: int, checkpoints: int, settings: Settings) -> dict[str, int]:
+    """Bytes by part, `peak` = the larger of the two phases (one checkpoint's rotation, the components of all). shapes:
+    (rank, width) of every A and B; tokens: of all rows."""
+    parameters = sum(r * d for r, d in shapes)
+    sides = [_side(width, settings) for shape in shapes for width in shape]
+    features = min(settings.kept_features(rows), checkpoints * parameters)
+    columns = min(settings.components + OVERSAMPLE, features)
+    parts = {
+        "rows": 8 * tokens,
+        "adapters": 4 * checkpoints * parameters,
+        "gradients": 4 * parameters * rows if keeps_gradients(shapes, rows, settings) else 0,
+        "factors": sum(factor + basis for factor, basis in sides),
+        "features": 4 * rows * features,
+        "components": 4 * features * 3 * columns + 4 * min(rows, BLOCK) * features + 8 * rows * settings.components,
+    }
+    lasting = parts["rows"] + parts["adapters"] + parts["features"]
+    return parts | {"peak": lasting + max(parts["factors"] + parts["gradients"], parts["components"])}
+
+
+def row_passes(shapes: list[tuple[int, int]], rows: int, settings: Settings) -> int:
+    """Forward and backward passes of single rows per checkpoint: one epoch is `rows` of them."""
+    if keeps_gradients(shapes, rows, settings):
+        return rows
+    sample = min(rows, settings.sample_rows)
+    return rows + sample + -(-sample // max(1, sample // settings.corrected_rows))
