@@ -1,3 +1,4 @@
+import { IdSet } from './id-set.ts'
 import {
   bitsOf,
   bodyBytes,
@@ -13,6 +14,8 @@ import type { IndexRow } from './provenance-span.ts'
 import { encodeIds, VariableBytes } from './row-ids.ts'
 
 export interface BuildOptions {
+  /** Ids of earlier shards, which may not come again; this shard's are added. */
+  seen?: IdSet
   onProgress?: (stage: 'read' | 'sort' | 'encode') => void
 }
 
@@ -25,20 +28,21 @@ export function buildIndex(rows: Iterable<IndexRow>, options: BuildOptions = {})
 
 /**
  * Takes rows one by one and keeps their text once, in the kernel's memory. At the end it holds about 5.1 bytes for every byte
- * of text, and the ids.
+ * of text, and the ids. One builder builds shard after shard in the same memory.
  */
 export class IndexBuilder {
   readonly #kernel: Kernel = newKernel()
   readonly #text = this.#kernel.heapTop()
-  readonly #ids: string[] = []
-  readonly #seen = new Set<string>()
+  #ids: string[] = []
+  readonly #seen: IdSet
   readonly #progress: NonNullable<BuildOptions['onProgress']>
   /** Where each row begins in the text. */
   #starts = new Uint32Array(1024)
   /** Bytes of text, and a separator a row. */
   #length = 0
 
-  constructor({ onProgress }: BuildOptions = {}) {
+  constructor({ onProgress, seen }: BuildOptions = {}) {
+    this.#seen = seen ?? new IdSet()
     this.#progress = onProgress ?? (() => {})
     this.#progress('read')
   }
@@ -78,10 +82,15 @@ export class IndexBuilder {
     this.#ids.push(id)
   }
 
-  /** The file, standing in the kernel's memory: write or copy it, then drop the builder. */
+  /** Forgets the rows taken, but not their ids. */
+  clear(): void {
+    this.#ids = []
+    this.#length = 0
+  }
+
+  /** The file, standing in the kernel's memory until the next row is added: write or copy it. */
   finish(): Uint8Array {
     const [kernel, n, rows] = [this.#kernel, this.#length, this.#ids.length]
-    this.#seen.clear()
     const order = Uint32Array.from({ length: rows }, (_, i) => i).sort((a, b) =>
       this.#ids[a]! < this.#ids[b]! ? -1 : 1,
     )
@@ -134,6 +143,8 @@ export class IndexBuilder {
       ids: ids.length,
     }
     writeHeader(memory.subarray(file), header, memory.subarray(blocks, blocks + bodyBytes(header)))
+    kernel.release(this.#text)
+    this.clear()
     return memory.subarray(file, blocks + bodyBytes(header))
   }
 

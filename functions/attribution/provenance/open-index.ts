@@ -120,10 +120,18 @@ class KernelIndex implements ProvenanceIndex {
       const at = trail + ((8 * (query.length + 1) + 15) & ~15)
       const words = new Int32Array(kernel.memory.buffer, at, 4 * found).slice()
       const spans: ProvenanceSpan[] = []
+      // A stretch that stands in the query many times is looked up once.
+      const known = new Map<string, Pick<ProvenanceSpan, 'owners' | 'ownerCount'>>()
       for (let i = found - 1; i >= 0; i--) {
         const [start, end, lo, hi] = words.subarray(4 * i, 4 * i + 4) as unknown as [number, number, number, number]
-        const ownerCount = kernel.rowsOf(lo, hi)
-        spans.push({ start, end, owners: this.#smallest(ownerCount, maxOwners), ownerCount })
+        const key = `${lo},${hi}`
+        let holders = known.get(key)
+        if (!holders) {
+          const ownerCount = kernel.rowsOf(lo, hi)
+          holders = { owners: this.#smallest(ownerCount, maxOwners), ownerCount }
+          known.set(key, holders)
+        }
+        spans.push({ start, end, owners: [...holders.owners], ownerCount: holders.ownerCount })
       }
       return spans
     } finally {

@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { IdSet, IndexBuilder } from '../../../functions/attribution/provenance/index.ts'
+import { type FolderList, LIST, openShard } from './index-folder.ts'
+import { RowRefused, readRows } from './rows-file.ts'
+
+/** Text of a shard: sorting takes 5 bytes of memory a byte of text, and queries are faster over few shards. */
+const SHARD_BYTES = 384 * 1024 * 1024
+
+interface Built {
+  rows: number
+  corpusBytes: number
+  indexBytes: number
+}
+
+/**
+ * Builds beside the target and renames at the end: a refused input leaves nothing behind. A build that was cut off leaves its
+ * finished shards, each with the digest of its rows, and the next build of the same rows goes on from them.
+ */
+export async function buildFolder(rowsFile: string, out: string, say: (line: string) => void): Promise<Built> {
+  const work = `${out}.unfinished`
+  const shardBytes = Number(process.env['PROVENANCE_SHARD_BYTES'] ?? SHARD_BYTES)
+  const list: FolderList = { shards: [] }
+  const seen = new IdSet()
+  const builder = new IndexBuilder({ seen, onProgress: (stage) => say(`shard ${list.shards.length + 1}: ${stage}`) })
+  let digest = createHash('sha256')
+  let made: string | undefined
+  const finishShard = () => {
+    made ??= mkdirSync(work, { recursive: true })
+    const file = `shard-${String(list.shards.length).padStart(4, '0')}.idx`
+    const rows = builder.rows
+    const corpusBytes = builder.corpusBytes
+    list.shards.push({
+      file,
+      bytes: finishFile(builder, join(work, file), digest.digest('hex'), say),
+      rows,
+      corpusBytes,
+    })
+    digest = createHash('sha256')
+  }
+  try {
+    for await (const { row, line, number } of readRows(rowsFile)) {
+      const bytes = Buffer.byteLength(row.text)
+      if (builder.rows > 0 && builder.corpusBytes + bytes > shardBytes) finishShard()
+      if (seen.has(row.id))
+        throw new RowRefused(`line ${number}: the id ${JSON.stringify(row.id)} stands on an earlier line`)
+      builder.add(row)
+      digest.update(line)
+      digest.update('\n')
+      if (number % 50_000 === 0)
+        say(`line ${number}: ${(builder.corpusBytes / 1e6).toFixed(0)} MB in shard ${list.shards.length + 1}`)
+    }
+    if (builder.rows > 0 || list.shards.length === 0) finishShard()
+    for (const { file } of list.shards) rmSync(join(work, `${file}.rows`), { force: true })
+    const text = `${JSON.stringify(list)}\n`
+    writeFileSync(join(work, LIST), text)
+    rmSync(out, { recursive: true, force: true })
+    renameSync(work, out)
+    const sum = (key: 'rows' | 'corpusBytes' | 'bytes') => list.shards.reduce((total, shard) => total + shard[key], 0)
+    return { rows: sum('rows'), corpusBytes: sum('corpusBytes'), indexBytes: sum('bytes') + Buffer.byteLength(text) }
+  } catch (error) {
+    rmSync(work, { recursive: true, force: true })
+    if (made && made !== work && !existsSync(out)) removeEmpty(made, dirname(work))
+    throw error
+  }
+}
+
+/** Writes the builder's shard, unless an earlier run finished the same one. Returns its bytes. */
+function finishFile(builder: IndexBuilder, path: string, digest: string, say: (line: string) => void): number {
+  const marker = `${path}.rows`
+  if (existsSync(marker) && existsSync(path) && readFileSync(marker, 'utf8') === digest) {
+    try {
+      openShard(path)
+      say(`${path} is finished already`)
+      builder.clear()
+      return statSync(path).size
+    } catch {
+      // cut off while it was written: again
+    }
+  }
+  const bytes = builder.finish()
+  writeFileSync(path, bytes)
+  writeFileSync(marker, digest)
+  return bytes.length
+}
+
+/** Folders that were made for the target and hold nothing. */
+function removeEmpty(first: string, last: string): void {
+  if (last.startsWith(first)) rmSync(first, { recursive: true, force: true })
+}
