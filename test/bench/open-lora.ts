@@ -101,7 +101,7 @@ const reach = (figures: Partial<Record<Part, Figures>>) => {
       peft >= 2,
       throughput?.['peft']['batch 16, r8']['mixed batch'],
     ),
-    entry('warm slot load p99', load, '<= 3', 'ms per MB', load <= 3, loading?.['PEFT add_adapter p50']),
+    entry('warm slot load p99', load, '<= 3', loading?.['unit'], load <= 3, loading?.['PEFT add_adapter p50']),
     entry("one adapter at 100 x: the others' p95", fair, '<= 1.5', 'ratio', fair <= 1.5),
     entry('front and scheduler beside the model', front, '<= 0.05', 'ratio of CPU time', front <= 0.05),
     entry(`wrong answers (${scale})`, zipf?.['wrong answers'], '0', 'answers', zipf?.['wrong answers'] === 0),

@@ -7,19 +7,17 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
-import boto3
 import httpx
 import openai
 import pytest
 from test_refusals import published
-from worlds import make_tokenizer, stock
+from worlds import make_client, make_tokenizer, stock
 
 from open_lora.front.gatekeeper import signature
 
@@ -225,39 +223,6 @@ def test_wrong_usage_exits_with_2():
 
 
 # --- hosting ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory):
-    """MiniStack on a free port: S3 and Secrets Manager."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "PERSIST_STATE": "0"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ministack"], env={**os.environ, **settings}, cwd=tmp_path_factory.mktemp("aws"),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    environment = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }  # fmt: skip
-    for _ in range(300):
-        try:
-            httpx.get(environment["AWS_ENDPOINT_URL"], timeout=1)
-            break
-        except httpx.HTTPError:
-            time.sleep(0.1)
-    yield environment
-    process.terminate()
-    process.wait(10)
-
-
-def make_client(aws: dict, service: str):
-    return boto3.client(
-        service, endpoint_url=aws["AWS_ENDPOINT_URL"], aws_access_key_id="test", aws_secret_access_key="test",
-        region_name="us-east-1",
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def test_a_hundred_first_requests_load_once(llama):
 
     leases, again = asyncio.run(run())
     assert source.fetched == ["r8-all"]
-    assert {lease.found for lease in leases} == {"disk"} and again.found == "device" and again.load_ms < 5
+    assert {lease.found for lease in leases} == {"disk"} and again.found == "device" and again.load_ms < leases[0].load_ms
     assert next(iter(engine.tiers.device.entries.values())).leases == 101
     for lease in [*leases, again, again]:  # releasing twice counts once
         lease.release()
@@ -146,17 +146,16 @@ def test_a_slow_load_does_not_hold_up_a_resident_adapter(llama):
 
     async def run():
         await greedy(engine, "r4-all", [3, 4], 2)
-        source.seconds = 1.0
+        source.seconds = 3.0
         slow = asyncio.create_task(greedy(engine, "r8-all", [3, 4], 2))
         await asyncio.sleep(0.05)
-        started = time.perf_counter()
         await greedy(engine, "r4-all", [3, 4], 2)
-        quick = time.perf_counter() - started
+        waits = not slow.done()
         await slow
-        return quick
+        return waits
 
     try:
-        assert asyncio.run(run()) < 0.7
+        assert asyncio.run(run())
     finally:
         engine.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache, partial
 from pathlib import Path
 
+import boto3
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -103,3 +104,10 @@ def make_engine(root: Path, device_bytes: int = 64 << 20, host_bytes: int = 0, s
 
     tiers = AdapterTiers(source or FolderSource(root / "adapters"), read, torch.device("cpu"), device_bytes, host_bytes)
     return TorchEngine(base, holder, tiers, EngineLimits(**limits))
+
+
+def make_client(aws: dict, service: str):
+    return boto3.client(
+        service, endpoint_url=aws["AWS_ENDPOINT_URL"], aws_access_key_id="test", aws_secret_access_key="test",
+        region_name="us-east-1",
+    )  # fmt: skip

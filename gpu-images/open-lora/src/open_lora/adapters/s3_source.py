@@ -88,12 +88,25 @@ class S3Source:
             raise Refusal("model_not_found", f"the model {name!r} does not exist", param="model")
         if self.bucket.read(f"adapters/{name}/{DISABLED}", 1 << 16) is not None:
             raise Refusal("adapter_disabled", f"the adapter {name!r} is disabled", param="model")
+        return self._on_disk(name) or self._download(name)
+
+    def _on_disk(self, name: str) -> AdapterFiles | None:
+        """The copy on disk, if there is one and it still hashes to its name: disks rot, and others may write there."""
         with self._lock:
-            if name in self._sizes:
-                self._sizes.move_to_end(name)
-                self._busy[name] += 1
-                return AdapterFiles(name, name, self.cache / name, "disk", self._sizes[name])
-        return self._download(name)
+            if name not in self._sizes:
+                return None
+            self._sizes.move_to_end(name)
+            self._busy[name] += 1
+        folder = self.cache / name
+        try:
+            verify_files(folder, parse_manifest((folder / "manifest.json").read_bytes(), name, self.base_id))
+        except (Refusal, OSError):
+            self.done(name)
+            with self._lock:
+                del self._sizes[name]
+                shutil.rmtree(folder, ignore_errors=True)
+            return None
+        return AdapterFiles(name, name, folder, "disk", self._sizes[name])
 
     def _download(self, name: str) -> AdapterFiles:
         raw = self.bucket.read(f"adapters/{name}/manifest.json", MAX_MANIFEST)

@@ -123,5 +123,4 @@ class PackedBatch:
 
     @property
     def bytes(self) -> int:
-        staged = sum(rows.matrix.numel() * rows.matrix.element_size() for rows in self.lora.classes.values())
-        return self.cache.bytes + self.prefixes.used + staged
+        return self.cache.bytes + self.prefixes.used + self.lora.bytes

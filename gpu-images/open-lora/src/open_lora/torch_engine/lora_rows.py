@@ -1,40 +1,65 @@
-"""The adapters of the running batch, stacked: row i of a class's matrix is the adapter of its i-th sequence.
+"""The adapters of the running batch, stacked: row i of a class's blocks is the adapter of its i-th sequence.
 
-A sequence's adapter is copied into its row once, when the sequence joins; every step then reads strided views with
-two batched matmuls per module and gathers nothing. One matrix per shape class (rank bucket, target modules): a
+A sequence's adapter is copied into its row once, when the sequence joins; every step then reads the blocks with two
+batched matmuls per module and gathers nothing. One set of blocks per shape class (rank bucket, target modules): a
 rank-64 adapter costs the rank-8 rows nothing.
 """
 
 from __future__ import annotations
+
+from collections import OrderedDict
 
 import torch
 
 from open_lora.adapters.layout import AdapterLayout
 from open_lora.adapters.tiers import ResidentAdapter
 
+KEPT_EMPTY = 2  # classes whose memory is kept when their last sequence leaves: fresh pages cost more than a step
+
 
 class ClassRows:
+    """`blocks`: path -> (A [capacity, rank, in], B [capacity, rank, out]), each contiguous, so that a step reads the
+    adapters of one module as one stream of memory."""
+
     def __init__(self, layout: AdapterLayout, dtype: torch.dtype, device: torch.device):
-        self.layout = layout
-        self.matrix = torch.empty(0, layout.length, dtype=dtype, device=device)
-        self.members: list[int] = []  # batch row of each row of the matrix
+        self.layout, self.dtype, self.device = layout, dtype, device
+        self.capacity = 0
+        self.blocks: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+        self.members: list[int] = []  # batch row of each row of the blocks
+        self._slots: list[list[torch.Tensor]] = []
         self._views: dict[int, dict] = {}
+
+    @property
+    def bytes(self) -> int:
+        return self.capacity * self.layout.length * torch.empty((), dtype=self.dtype).element_size()
+
+    def _grow(self, capacity: int) -> None:
+        flat = torch.empty(capacity * self.layout.length, dtype=self.dtype, device=self.device)
+        rank, at, grown = self.layout.rank, 0, {}
+        for path, (_, _, site) in self.layout.offsets.items():
+            pair = []
+            for width in (site.inputs, site.outputs):
+                pair.append(flat[at : at + capacity * rank * width].view(capacity, rank, width))
+                at += capacity * rank * width
+            for old, new in zip(self.blocks.get(path, ()), pair, strict=False):
+                new[: self.capacity].copy_(old)
+            grown[path] = tuple(pair)
+        self.blocks, self.capacity = grown, capacity
+        self._slots = [[half[row] for pair in grown.values() for half in pair] for row in range(capacity)]
+        self._views.clear()
 
     def join(self, batch_row: int, adapter: ResidentAdapter) -> None:
         at = len(self.members)
-        if at == self.matrix.shape[0]:
-            grown = self.matrix.new_empty(max(4, 2 * at), self.layout.length)
-            grown[:at].copy_(self.matrix)
-            self.matrix = grown
-            self._views.clear()
-        self.matrix[at].copy_(adapter.flat)
+        if at == self.capacity:
+            self._grow(max(4, 2 * at))
+        torch._foreach_copy_(self._slots[at], [half for pair in adapter.views().values() for half in pair])
         self.members.append(batch_row)
 
     def leave(self, batch_row: int) -> None:
         at = self.members.index(batch_row)
         last = self.members.pop()
         if at < len(self.members):
-            self.matrix[at].copy_(self.matrix[len(self.members)])
+            torch._foreach_copy_(self._slots[at], self._slots[len(self.members)])
             self.members[at] = last
 
     def moved(self, old: int, new: int) -> None:
@@ -45,8 +70,7 @@ class ClassRows:
         """path -> (A^T [rows, in, rank], B [rows, rank, out]) of the current members."""
         rows = len(self.members)
         if rows not in self._views:
-            views = self.layout.views(self.matrix[:rows])
-            self._views[rows] = {path: (a.transpose(1, 2), b) for path, (a, b) in views.items()}
+            self._views[rows] = {path: (a[:rows].transpose(1, 2), b[:rows]) for path, (a, b) in self.blocks.items()}
         return self._views[rows]
 
 
@@ -56,6 +80,7 @@ class LoraRows:
     def __init__(self, dtype: torch.dtype, device: torch.device):
         self.dtype, self.device = dtype, device
         self.classes: dict[AdapterLayout, ClassRows] = {}
+        self._empty: OrderedDict[AdapterLayout, ClassRows] = OrderedDict()
         self.row_class: list[ClassRows | None] = []
 
     def join(self, adapter: ResidentAdapter | None) -> None:
@@ -63,7 +88,8 @@ class LoraRows:
         if adapter is not None:
             rows = self.classes.get(adapter.layout)
             if rows is None:
-                rows = self.classes[adapter.layout] = ClassRows(adapter.layout, self.dtype, self.device)
+                rows = self._empty.pop(adapter.layout, None) or ClassRows(adapter.layout, self.dtype, self.device)
+                self.classes[adapter.layout] = rows
             rows.join(len(self.row_class), adapter)
         self.row_class.append(rows)
 
@@ -72,13 +98,19 @@ class LoraRows:
         if mine is not None:
             mine.leave(row)
             if not mine.members:
-                del self.classes[mine.layout]  # its matrix goes too: memory follows the classes in use
+                self._empty[mine.layout] = self.classes.pop(mine.layout)
+                if len(self._empty) > KEPT_EMPTY:
+                    self._empty.popitem(last=False)
         last = len(self.row_class) - 1
         moved = self.row_class.pop()
         if row != last:
             self.row_class[row] = moved
             if moved is not None:
                 moved.moved(last, row)
+
+    @property
+    def bytes(self) -> int:
+        return sum(rows.bytes for rows in (*self.classes.values(), *self._empty.values()))
 
     def groups(self) -> list[tuple[slice | torch.Tensor, dict]]:
         """(which batch rows, path -> stacked views) of each class."""
