@@ -12,11 +12,13 @@ def rotations(count=3, a=8, b=40, seed=0):
             for _ in range(count)]
 
 
-def features(made, mapping, rows=40, seed=1):
-    """(features, exact whitened coordinates) of random gradients with the rotations' own second moments."""
+def features(made, mapping, rows=40, seed=1, common=0.0):
+    """(features, exact whitened coordinates) of random gradients with the rotations' own second moments, and a part
+    that all rows and coordinates have in common."""
     generator, out, whole = torch.Generator().manual_seed(seed), torch.zeros(rows, mapping.width), []
     for m, rotation in enumerate(made):
-        coordinates = torch.randn(rows, rotation.count, generator=generator) * rotation.eigenvalue.sqrt()
+        drawn = torch.randn(rows, rotation.count, generator=generator) + common
+        coordinates = drawn * rotation.eigenvalue.sqrt()
         mapping.add(m, coordinates, out)
         whole.append(coordinates * rotation.whitening())
     return out.double(), torch.cat(whole, 1).double()
@@ -37,6 +39,15 @@ def test_inner_products_are_unbiased_and_their_error_is_what_the_docstring_says(
     errors = torch.stack(errors)
     assert abs(float(errors.mean())) < 0.05 * energy / 240**0.5
     assert float(errors.square().mean().sqrt()) == pytest.approx(energy / 240**0.5, rel=0.3)
+
+
+def test_what_all_coordinates_share_does_not_add_up():
+    """Without random signs it would: each feature would hold several times the common part."""
+    made, ratios = rotations(), []
+    for seed in range(20):
+        sketched, whole = features(made, whitened_map(made, 240, seed), seed=3, common=1.0)
+        ratios.append(float((sketched @ sketched.T).mean() / (whole @ whole.T).mean()))
+    assert sum(ratios) / len(ratios) == pytest.approx(1, abs=0.1)
 
 
 def test_strong_directions_keep_a_feature_of_their_own():
