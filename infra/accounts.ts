@@ -1,6 +1,7 @@
 import { Aws, CfnOutput, Duration, RemovalPolicy } from 'aws-cdk-lib'
 import { AccountRecovery, CfnUserPoolGroup, UserPool } from 'aws-cdk-lib/aws-cognito'
 import { Construct } from 'constructs'
+import type { Environment } from '#schema/env'
 import type { Doors } from './api.ts'
 import { House } from './constructs/house.ts'
 import { HouseFunction } from './constructs/house-function.ts'
@@ -19,6 +20,13 @@ export class Accounts extends Construct {
     const { config } = House.of(this)
     const issuer = config.oidc ?? this.#userPool()
     const tables = { REGISTRY_TABLE: storage.registry.tableName, LEDGER_TABLE: storage.ledger.tableName }
+    const chain: Environment = config.chain
+      ? {
+          CHAIN_RPC_URL: config.chain.rpcUrl,
+          CHAIN_ID: String(config.chain.chainId),
+          SETTLEMENT_ADDRESS: config.chain.settlement,
+        }
+      : {}
     const registry = [storage.registry.tableArn]
 
     this.authorizer = new HouseFunction(this, 'Authorizer', {
@@ -39,8 +47,13 @@ export class Accounts extends Construct {
       description: string,
       registryActions: string[],
       ledgerActions: string[] = [],
+      environment: Environment = {},
     ) => {
-      const made = new HouseFunction(this, name, { door: `accounts/${verb}`, description, environment: tables })
+      const made = new HouseFunction(this, name, {
+        door: `accounts/${verb}`,
+        description,
+        environment: { ...tables, ...environment },
+      })
       if (registryActions.length > 0) made.allow(registryActions, registry)
       if (ledgerActions.length > 0) made.allow(ledgerActions, [storage.ledger.tableArn])
       return made
@@ -65,6 +78,7 @@ export class Accounts extends Construct {
         'Balance and address of the caller',
         [...READ, 'dynamodb:PutItem'],
         READ,
+        chain,
       ),
       updateAccount: door(
         'UpdateAccount',
@@ -72,6 +86,7 @@ export class Accounts extends Construct {
         'Set name and payout address',
         [...READ, 'dynamodb:PutItem', 'dynamodb:UpdateItem'],
         READ,
+        chain,
       ),
       createKey: door('CreateKey', 'create-key', 'Make an API key', ['dynamodb:PutItem']),
       listKeys: door('ListKeys', 'list-keys', 'List API keys', READ),

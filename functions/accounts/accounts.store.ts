@@ -1,10 +1,9 @@
 import * as z from 'zod'
+import { accountAt } from '#registry/backing.store'
 import { keys, listing } from '#registry/keys'
 import type { Records } from '#registry/records.store'
 import { Account, ApiKey } from '#schema/accounts'
 import { OpenLedgerError } from '#schema/errors'
-
-const AddressLink = z.object({ accountId: z.string(), address: z.string() })
 
 /** Accounts, their API keys and payout addresses. An account comes into being with its first record. */
 export class AccountBook {
@@ -31,19 +30,27 @@ export class AccountBook {
     }
   }
 
-  /** A changed address counts for later lines only: what is in the tree stays with the old one. */
-  async update(id: string, changes: { name?: string | undefined; address?: string | undefined }): Promise<Account> {
-    const set = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
-    if (Object.keys(set).length === 0) return this.#records.get(Account, keys.account(id), 'account')
-    const account = await this.#records.change(Account, keys.account(id), set)
-    if (changes.address)
-      await this.#records.put(keys.address(changes.address, id), { accountId: id, address: changes.address })
-    return account
+  async rename(id: string, name: string): Promise<Account> {
+    return this.#records.change(Account, keys.account(id), { name })
   }
 
-  async accountsAt(address: string): Promise<string[]> {
-    const links = await this.#records.list(AddressLink, keys.address(address, '').PK, 'ACCOUNT#')
-    return links.items.map((link) => link.accountId)
+  /** Pays the account to a proved address from now on; what is in the tree stays with the old one. Throws `address-taken`. */
+  async payTo(id: string, address: string): Promise<Account> {
+    await this.#takeAddress(id, address)
+    return this.#records.change(Account, keys.account(id), { address })
+  }
+
+  /** An address is one account's, for good: whoever deposits from it must know whose balance grows. */
+  async #takeAddress(id: string, address: string): Promise<void> {
+    try {
+      await this.#records.create(keys.address(address), { accountId: id, address })
+    } catch (error) {
+      if (!(error instanceof OpenLedgerError) || error.code !== 'already-exists') throw error
+      if ((await accountAt(this.#records, address)) !== id)
+        throw new OpenLedgerError('address-taken', 'This address is another account’s: use a wallet of your own.', {
+          param: 'address',
+        })
+    }
   }
 
   async addKey(key: ApiKey, hash: string): Promise<void> {

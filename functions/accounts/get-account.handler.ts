@@ -5,9 +5,11 @@ import { now } from '#runtime/clock'
 import { environment } from '#runtime/environment'
 import { accountView } from './account-view.ts'
 import { AccountBook } from './accounts.store.ts'
+import { signingDomain } from './address-proof.ts'
 
 const env = environment('REGISTRY_TABLE', 'LEDGER_TABLE')
 const accounts = new AccountBook(new Records(env.REGISTRY_TABLE))
+const domain = signingDomain(process.env['CHAIN_ID'], process.env['SETTLEMENT_ADDRESS'])
 const balances = new Balances(env.LEDGER_TABLE)
 
 export const handler = apiDoor('getAccount', async ({ caller }) => {
@@ -15,5 +17,5 @@ export const handler = apiDoor('getAccount', async ({ caller }) => {
     accounts.ensure(caller.accountId, '', now().toISOString()),
     balances.balance(caller.accountId),
   ])
-  return accountView(account, balance)
+  return accountView(account, balance, domain)
 })

@@ -1,7 +1,5 @@
-import * as z from 'zod'
 import { keys, listing } from '#registry/keys'
 import type { Records } from '#registry/records.store'
-import { Account } from '#schema/accounts'
 import { DatanetVersion } from '#schema/datanets'
 import { OpenLedgerError } from '#schema/errors'
 import { Adapter, AdapterNameRecord, Pool } from '#schema/models'
@@ -60,16 +58,9 @@ export class Models {
     return found
   }
 
-  /** Accounts on the payer's side: its own, and those paid to the same address. */
+  /** Accounts on the payer's side: its own. No other can be paid to its address (`functions/accounts`). */
   async linkedTo(accountId: string): Promise<string[]> {
-    const account = await this.#records.find(Account, keys.account(accountId))
-    if (!account?.address) return [accountId]
-    const { items } = await this.#records.list(
-      z.object({ accountId: z.string() }),
-      keys.address(account.address, '').PK,
-      'ACCOUNT#',
-    )
-    return [...new Set([accountId, ...items.map((link) => link.accountId)])].sort()
+    return [accountId]
   }
 
   /** All names with the time and owner of what they point at. */

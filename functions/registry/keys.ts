@@ -21,8 +21,8 @@ export const keys = {
   /** Keys of an account, for listing; the record itself is found by hash. */
   accountKey: (accountId: string, keyId: string): Key => ({ PK: `ACCOUNT#${accountId}`, SK: `KEY#${keyId}` }),
   apiKey: (hash: string): Key => meta(`APIKEY#${hash}`),
-  /** Which accounts are paid to an address; deposits of the address credit the first that claimed it. */
-  address: (address: string, accountId: string): Key => ({ PK: `ADDRESS#${address}`, SK: `ACCOUNT#${accountId}` }),
+  /** The one account whose wallet proved an address; written once, never given to another. */
+  address: (address: string): Key => meta(`ADDRESS#${address}`),
 }
 
 /** Partition of the listing index (GSI1) for kinds that are listed as a whole. */

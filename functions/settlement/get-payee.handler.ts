@@ -1,6 +1,5 @@
-import * as z from 'zod'
 import { Epochs } from '#ledger/epochs.store'
-import { keys } from '#registry/keys'
+import { accountAt } from '#registry/backing.store'
 import { Objects } from '#registry/objects.store'
 import { Records } from '#registry/records.store'
 import { apiDoor } from '#runtime/api-door'
@@ -18,14 +17,14 @@ export const handler = apiDoor('getPayee', async ({ params: { address } }) => {
   const { items } = await epochs.list(20)
   const active = items.find(({ state }) => state === 'active' || state === 'settled')
   const newest = items[0]
-  const [links, accrued, claimable] = await Promise.all([
-    records.list(z.object({ accountId: z.string() }), keys.address(address, '').PK, 'ACCOUNT#'),
+  const [holder, accrued, claimable] = await Promise.all([
+    accountAt(records, address),
     newest && proofs.payee(newest.number, address),
     active && proofs.payee(active.number, address),
   ])
   return {
     address,
-    accountIds: links.items.map(({ accountId }) => accountId),
+    accountIds: holder ? [holder] : [],
     accrued: String(accrued?.amount ?? 0n),
     claimable: String(claimable?.amount ?? 0n),
     proof: claimable ? { ...claimable, amount: String(claimable.amount) } : null,

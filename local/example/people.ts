@@ -6,7 +6,8 @@ import {
   CognitoIdentityProviderClient,
   InitiateAuthCommand,
 } from '@aws-sdk/client-cognito-identity-provider'
-import { Wallet } from 'ethers'
+import { type BaseWallet, type TypedDataDomain, Wallet } from 'ethers'
+import { PAYOUT_ADDRESS } from '../../functions/accounts/address-proof.ts'
 import { ApiClient } from './api-client.ts'
 import type { ExampleContext } from './context.ts'
 
@@ -69,10 +70,13 @@ export class People {
     )
     const token = AuthenticationResult!.IdToken!
     const api = new ApiClient(this.#context.api.baseUrl, token)
-    const address = new Wallet(credentials.privateKey).address.toLowerCase()
-    const account = await this.#context.journal.once(`account ${name}`, () =>
-      api.put('/accounts/me', { name, address }),
-    )
+    const wallet = new Wallet(credentials.privateKey)
+    const address = wallet.address.toLowerCase()
+    const account = await this.#context.journal.once(`account ${name}`, async () => {
+      const { id, signingDomain } = await api.get('/accounts/me')
+      const proof = await proveAddress(wallet, id, signingDomain)
+      return api.put('/accounts/me', { name, address, proof })
+    })
     return { name, token, address, accountId: account.id, api }
   }
 
@@ -82,6 +86,13 @@ export class People {
       privateKey: Wallet.createRandom().privateKey,
     }))
   }
+}
+
+/** The wallet's word that it is the account's; valid for ten minutes. */
+export const proveAddress = async (wallet: BaseWallet, account: string, domain: TypedDataDomain) => {
+  const validUntil = Math.floor(Date.now() / 1000) + 600
+  const message = { account, wallet: wallet.address, validUntil }
+  return { validUntil, signature: await wallet.signTypedData(domain, PAYOUT_ADDRESS, message) }
 }
 
 const emailOf = (name: string): string => `${name}@example.test`

@@ -1,10 +1,16 @@
 import * as z from 'zod'
-import { Account, ApiKey } from '../accounts.ts'
+import { Account, AddressProof, ApiKey, SigningDomain } from '../accounts.ts'
 import { AccountId, Address, KeyId } from '../ids.ts'
 import { Amount } from '../money.ts'
 import type { Route } from './route.ts'
 
-const AccountView = Account.extend({ balance: Amount, held: Amount, spent: Amount })
+const AccountView = Account.extend({
+  balance: Amount,
+  held: Amount,
+  spent: Amount,
+  /** What an address proof is signed for; null while the deployment has no chain. */
+  signingDomain: SigningDomain.nullable(),
+})
 
 export const ACCOUNT_ROUTES = {
   getAccount: {
@@ -20,8 +26,12 @@ export const ACCOUNT_ROUTES = {
     path: '/accounts/me',
     door: 'accounts/update-account',
     access: 'person',
-    summary: 'Set the name and the payout address',
-    body: z.strictObject({ name: z.string().max(100).optional(), address: Address.optional() }),
+    summary: 'Set the name, and the payout address with the proof of its wallet',
+    body: z.strictObject({
+      name: z.string().max(100).optional(),
+      address: Address.refine((address) => !/^0x0{40}$/.test(address), 'must not be the zero address').optional(),
+      proof: AddressProof.optional(),
+    }),
     reply: AccountView,
   },
   createKey: {

@@ -6,14 +6,12 @@ import {
   QueryCommand,
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb'
-import * as z from 'zod'
 import type { Balances } from '#ledger/balances.store'
 import { ledgerClient } from '#ledger/ledger-table.store'
-import { keys } from '#registry/keys'
+import { accountAt, backAccount } from '#registry/backing.store'
 import type { Records } from '#registry/records.store'
 import type { Deposit, DepositBook } from './scan-deposits.ts'
 
-const AddressLink = z.object({ accountId: z.string() })
 const UNMATCHED = 'DEPOSIT#UNMATCHED'
 
 /** Deposits in the ledger table: how far an escrow was scanned, and what waits for an account. */
@@ -59,9 +57,8 @@ export class LedgerDeposits implements DepositBook {
   }
 
   async credit(deposit: Deposit, reference: string): Promise<'credited' | 'repeated' | 'no-account'> {
-    const links = await this.#records.list(AddressLink, keys.address(deposit.client, '').PK, 'ACCOUNT#', { limit: 1 })
-    const accountId = links.items[0]?.accountId
-    if (!accountId) return 'no-account'
+    const accountId = await accountAt(this.#records, deposit.client)
+    if (!accountId || !(await backAccount(this.#records, accountId, deposit.client))) return 'no-account'
     return (await this.#balances.credit(accountId, deposit.amount, reference)) ? 'credited' : 'repeated'
   }
 

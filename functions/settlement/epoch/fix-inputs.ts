@@ -10,6 +10,14 @@ export interface House {
   treeDepth: number
 }
 
+export interface RegisteredAccount {
+  accountId: string
+  address?: string | undefined
+  /** Who stands behind the balance: an escrow client's address, or `operator`. */
+  backedBy?: string | undefined
+  createdAt: string
+}
+
 export interface FixPorts {
   /** Keys of the log objects of an epoch, ascending. */
   list(epoch: number): Promise<string[]>
@@ -20,7 +28,7 @@ export interface FixPorts {
   /** Fee of a receipt as the ledger has it, and whether the ledger counted it into this epoch. */
   feeOf(receiptId: string): Promise<{ fee: bigint; epoch: number | null } | undefined>
   previous(epoch: number): Promise<EpochFile | undefined>
-  accounts(ids: readonly string[]): Promise<{ accountId: string; address?: string | undefined; createdAt: string }[]>
+  accounts(ids: readonly string[]): Promise<RegisteredAccount[]>
   /** Digests of the terms on which an adapter may stand in the log; none when the registry does not know it. */
   terms(adapterId: string): Promise<string[]>
   /** Writes list, previous balances and inputs, the inputs last. */
@@ -118,8 +126,14 @@ const addressBook = async (
   const since = (id: string) => found.get(id)?.createdAt ?? '9999'
   others.sort((a, b) => (since(a) === since(b) ? (a < b ? -1 : 1) : since(a) < since(b) ? -1 : 1))
   return [...own.keys(), ...others].map((accountId) => {
-    const address = (own.get(accountId) ?? found.get(accountId)?.address)?.toLowerCase()
-    return address === undefined ? { accountId } : { accountId, address }
+    const { backedBy, address: registered } = found.get(accountId) ?? {}
+    const address = (own.get(accountId) ?? registered)?.toLowerCase()
+    const client = backedBy === 'operator' ? null : backedBy
+    return {
+      accountId,
+      ...(address === undefined ? {} : { address }),
+      ...(client === undefined || client === address ? {} : { client }),
+    }
   })
 }
 

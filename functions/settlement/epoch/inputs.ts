@@ -48,7 +48,14 @@ export const EpochInputs = z.strictObject({
     .refine(...distinct((i: { adapterId: string }) => i.adapterId)),
   /** Address book in order of registration, which breaks ties. */
   accounts: z
-    .array(z.strictObject({ accountId: AccountId, address: Payable.optional() }))
+    .array(
+      z.strictObject({
+        accountId: AccountId,
+        address: Payable.optional(),
+        /** Escrow client whose leaf carries its spending; left out: `address`, or the operator's where there is none; null: the operator's. */
+        client: Payable.nullable().optional(),
+      }),
+    )
     .refine(...distinct((i: { accountId: string }) => i.accountId)),
   /** What the ledger says the log must hold, quarantined receipts left out. */
   ledger: z.strictObject({ receipts: z.number().int().min(0), fees: Amount }),

@@ -3,6 +3,7 @@ import type { Records } from '#registry/records.store'
 import { Account } from '#schema/accounts'
 import { DatanetVersion } from '#schema/datanets'
 import { Adapter } from '#schema/models'
+import type { RegisteredAccount } from './fix-inputs.ts'
 import { termsDigest } from './inputs.ts'
 
 const FrozenPolicy = DatanetVersion.pick({ root: true, policy: true }).loose()
@@ -15,14 +16,15 @@ export class Parties {
     this.#records = records
   }
 
-  async accounts(
-    ids: readonly string[],
-  ): Promise<{ accountId: string; address?: string | undefined; createdAt: string }[]> {
-    const found: { accountId: string; address?: string | undefined; createdAt: string }[] = []
+  async accounts(ids: readonly string[]): Promise<RegisteredAccount[]> {
+    const found: RegisteredAccount[] = []
     for (let i = 0; i < ids.length; i += PARALLEL) {
       const batch = ids.slice(i, i + PARALLEL).map((id) => this.#records.find(Account, keys.account(id)))
       for (const account of await Promise.all(batch))
-        if (account) found.push({ accountId: account.id, address: account.address, createdAt: account.createdAt })
+        if (account) {
+          const { id, address, backedBy, createdAt } = account
+          found.push({ accountId: id, address, backedBy, createdAt })
+        }
     }
     return found
   }

@@ -20,7 +20,13 @@ export const postByScan = (previous: Uint8Array, inputs: EpochInputs, { lines, c
     ...charges.map(({ client, fees, refunds }) => [client, fees - refunds] as const),
   ]
   const earnedKey = (payee: string) => addressOf[payee] && `01${addressOf[payee]}`
-  const spentKey = (client: string) => (addressOf[client] || backer) && `02${addressOf[client] ?? backer}`
+  const spenders = Object.fromEntries(
+    inputs.accounts.map(({ accountId, address = null, client = address }) => [accountId, client?.slice(2)]),
+  )
+  const spentKey = (account: string) => {
+    const leaf = spenders[account] ?? backer
+    return leaf && `02${leaf}`
+  }
 
   const changes = new Map<string, bigint>()
   for (const [key, own] of [

@@ -8,7 +8,8 @@ import { EpochRefused } from './refusal.ts'
  * Adds an epoch's lines and charges to the cumulative balances (settlement.md 1). One leaf a (kind, address), never
  * moved, never lowered; new ones are appended in order of kind, then address. A payee without an address accrues as
  * unassigned, outside the claimable total, and is posted whole in the first epoch that finds one. What was posted to
- * an earlier address stays there. Spending of a client without an address is the operator's, who backed its credit.
+ * an earlier address stays there. Spending goes to
+ * the leaf of the escrow client that deposited; where the operator backed the credit, to the operator's.
  * `previous` is `balances.bin` of the epoch before; it is not changed.
  */
 export const postBalances = (previous: Uint8Array, inputs: EpochInputs, { lines, charges }: Accounts): Posted => {
@@ -21,7 +22,11 @@ export const postBalances = (previous: Uint8Array, inputs: EpochInputs, { lines,
 
   const operator = inputs.operator === null ? undefined : addresses.get(inputs.operator)
   const earned = takeAddressed(unassigned, (payee) => addresses.get(payee))
-  const spent = takeAddressed(unassignedSpent, (client) => addresses.get(client) ?? operator)
+  const clients = new Map(inputs.accounts.map((entry) => [entry.accountId, entry.client]))
+  const spent = takeAddressed(unassignedSpent, (account) => {
+    const client = clients.get(account)
+    return client === null ? operator : (client ?? addresses.get(account) ?? operator)
+  })
   const changes = [
     ...[...earned].map(([address, amount]) => ({ kind: EARNED as 1, address, amount })),
     ...[...spent].map(([address, amount]) => ({ kind: SPENT as 2, address, amount })),

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { AccountBook } from '../../../functions/accounts/accounts.store.ts'
 import { Balances } from '../../../functions/ledger/balances.store.ts'
 import { ledgerClient } from '../../../functions/ledger/ledger-table.store.ts'
-import { keys } from '../../../functions/registry/keys.ts'
 import { Objects } from '../../../functions/registry/objects.store.ts'
 import { Records } from '../../../functions/registry/records.store.ts'
 import { LedgerDeposits } from '../../../functions/settlement/deposits/deposit-book.store.ts'
@@ -125,6 +125,24 @@ describe('epoch files in S3', () => {
   })
 })
 
+describe('payout addresses in DynamoDB', () => {
+  test('an address is one account’s for good, also when two take it at once', async () => {
+    const accounts = new AccountBook(new Records(table, ledgerClient(raw)))
+    const ids = ['a', 'b', 'c', 'd'].map((letter) => `acc_${letter.repeat(24)}`)
+    for (const id of ids) await accounts.ensure(id, '', '2026-01-01T00:00:00.000Z')
+    const wallet = `0x${'c1'.repeat(20)}`
+    const outcomes = await Promise.allSettled(ids.map((id) => accounts.payTo(id, wallet)))
+    const refusals = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason.code] : []))
+    expect(refusals).toEqual(['address-taken', 'address-taken', 'address-taken'])
+    const winner = ids[outcomes.findIndex(({ status }) => status === 'fulfilled')]!
+    await accounts.payTo(winner, `0x${'c2'.repeat(20)}`)
+    const loser = ids.find((id) => id !== winner)!
+    await expect(accounts.payTo(loser, wallet)).rejects.toMatchObject({ code: 'address-taken', param: 'address' })
+    expect((await accounts.find(loser))!.address).toBeUndefined()
+    expect((await accounts.payTo(winner, wallet)).address).toBe(wallet)
+  })
+})
+
 describe('deposits in DynamoDB', () => {
   test('credit once, wait without an account, never move the cursor back', async () => {
     const records = new Records(table, ledgerClient(raw))
@@ -136,11 +154,18 @@ describe('deposits in DynamoDB', () => {
     expect(await book.credit(deposit, '7:0xab:1')).toBe('no-account')
     await book.keepUnmatched(deposit, '7:0xab:1')
     expect(await book.unmatched()).toEqual([{ deposit, reference: '7:0xab:1' }])
-    await records.put(keys.address(client, account), { accountId: account, address: client })
+    const accounts = new AccountBook(records)
+    await accounts.ensure(account, '', '2026-01-01T00:00:00.000Z')
+    await accounts.payTo(account, client)
     expect(await book.credit(deposit, '7:0xab:1')).toBe('credited')
     expect(await book.credit(deposit, '7:0xab:1')).toBe('repeated')
     expect((await balances.balance(account)).available).toBe(2n ** 90n)
     await book.forgetUnmatched('7:0xab:1')
+    // The account moves its payouts: deposits of its new address are not its balance's, which the first one backs.
+    const home = `0x${'c2'.repeat(20)}`
+    expect(await accounts.payTo(account, home)).toMatchObject({ address: home, backedBy: client })
+    expect(await book.credit({ ...deposit, client: home }, '7:0xab:2')).toBe('no-account')
+    expect(await book.credit(deposit, '7:0xab:3')).toBe('credited')
     expect(await book.unmatched()).toEqual([])
     expect(await book.scannedTo()).toBeUndefined()
     await book.setScannedTo(20)

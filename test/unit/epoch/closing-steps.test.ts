@@ -49,6 +49,7 @@ describe('fixing the inputs of an epoch', () => {
   let fixed: { objects: string[]; inputs: Uint8Array; first: boolean } | undefined
   let quarantined: EpochInputs['quarantined']
   let previous: EpochFile | undefined
+  const backed = new Map<string, string>()
   const fees = (list: readonly Receipt[]) => list.reduce((sum, { billing }) => sum + BigInt(billing.fee), 0n)
   const ports = (): FixPorts => ({
     list: async () => log.map((_, i) => `batch-${i}.jsonl`),
@@ -68,6 +69,7 @@ describe('fixing the inputs of an epoch', () => {
           accountId,
           address: address(accountId),
           createdAt: accountId === account('ann') ? '2020' : '2021',
+          ...(backed.has(accountId) ? { backedBy: backed.get(accountId) } : {}),
         })),
     terms: async (adapterId) => (adapterId === adapter('a') ? [termsDigest(receipts[0]!.billing)] : []),
     fix: async (_epoch, objects, inputs, first) => {
@@ -98,6 +100,16 @@ describe('fixing the inputs of an epoch', () => {
     const order = inputs().accounts.map(({ accountId }) => accountId)
     expect(order.slice(0, 4)).toEqual([account('platform'), account('treasury'), account('operator'), account('ann')])
     expect(order.at(-1)).toBe(account('cyd'))
+  })
+  it('names the escrow client whose deposits an account spends, and leaves credit to the operator', async () => {
+    backed.set(account('client'), address('deposited from')).set(account('ann'), 'operator')
+    backed.set(account('builder'), address(account('builder')))
+    await fixInputs(ports(), 1, house)
+    backed.clear()
+    const clients = new Map(inputs().accounts.map(({ accountId, client }) => [accountId, client]))
+    expect(clients.get(account('client'))).toBe(address('deposited from'))
+    expect(clients.get(account('ann'))).toBeNull()
+    expect(clients.get(account('builder'))).toBeUndefined() // the same as its payout address
   })
   it('waits while receipts are missing in the log, and fixes nothing', async () => {
     log = [receipts[0]!]

@@ -16,6 +16,8 @@ const epoch = fc.record({
     maxLength: 4,
   }),
   homes: fc.array(fc.option(fc.constantFrom('h1', 'h2', 'h3', 'h4')), { minLength: 6, maxLength: 6 }),
+  /** Whose leaf carries the spending: an escrow client's, the operator's (null), or as the address says. */
+  backers: fc.array(fc.constantFrom(undefined, null, address('h1'), address('h5')), { minLength: 6, maxLength: 6 }),
 })
 
 describe('posting an epoch to the cumulative balances', () => {
@@ -25,12 +27,14 @@ describe('posting an epoch to the cumulative balances', () => {
         let packed: Uint8Array = new Uint8Array()
         let inputs = inputsFor([])
         let [earned, spent] = [0n, 0n]
-        for (const { lines, charges, homes } of epochs) {
+        for (const { lines, charges, homes, backers } of epochs) {
           inputs = {
             ...inputs,
-            accounts: [...NAMES, 'operator'].map((name, i) =>
-              homes[i] ? { accountId: account(name), address: address(homes[i]) } : { accountId: account(name) },
-            ),
+            accounts: [...NAMES, 'operator'].map((name, i) => ({
+              accountId: account(name),
+              ...(homes[i] ? { address: address(homes[i]) } : {}),
+              ...(backers[i] === undefined ? {} : { client: backers[i] }),
+            })),
           }
           const accounts: Accounts = {
             lines: lines.map(([name, value]) => ({
@@ -77,6 +81,25 @@ describe('posting an epoch to the cumulative balances', () => {
       }),
       { numRuns: 200 },
     ))
+
+  it('posts spending to the client that deposited, wherever the account is paid now, and credit to the operator', () => {
+    const inputs = inputsFor([], {
+      accounts: [
+        { accountId: account('ann'), address: address('new home'), client: address('deposited from') },
+        { accountId: account('bob'), address: address('bob'), client: null },
+        { accountId: account('operator'), address: address('operator') },
+      ],
+    })
+    const charge = (name: string, fees: bigint) => ({ client: account(name), fees, refunds: 0n })
+    for (const post of [postBalances, postByScan]) {
+      const accounts = { lines: [], charges: [charge('ann', 5n), charge('bob', 7n)], sums: [] }
+      const { packed } = post(new Uint8Array(), inputs, accounts)
+      const leaves = Array.from({ length: packed.length / 37 }, (_, i) => unpackLeaf(packed, i))
+      expect(new Set(leaves.map(({ address, amount }) => `${address} ${amount}`))).toEqual(
+        new Set([`${address('deposited from')} 5`, `${address('operator')} 7`]),
+      )
+    }
+  })
 
   it('takes amounts up to 2^128 - 1 and stops at one more', () => {
     const most = 2n ** 128n - 1n
