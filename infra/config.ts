@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import * as z from 'zod'
 
 const Address = z.string().regex(/^0x[0-9a-fA-F]{40}$/)
+const Bytes32 = z.string().regex(/^0x[0-9a-f]{64}$/)
 
 /** Where settlement happens. Left out, epochs still close and accrue; nothing is sent to a chain. */
 const Chain = z.strictObject({
@@ -12,6 +13,11 @@ const Chain = z.strictObject({
   settlement: Address,
   /** Address of the stack's settler key (output SettlerKeyArn): deploy once without a chain, tell the contracts, deploy again. */
   settlerAddress: Address,
+  /** Address of the stack's watcher key (output WatcherKeyArn), which may veto. */
+  watcherAddress: Address,
+  /** keccak256 of the runtime codes, from the deployment's JSON: workers refuse a chain where they differ. */
+  settlementCodeHash: Bytes32,
+  escrowCodeHash: Bytes32,
   datanetRegistry: Address.optional(),
   modelRegistry: Address.optional(),
   /** Payees whose claimable is at least this are pushed; the rest claims. Units of 1e-18 OPEN. */

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KMSClient } from '@aws-sdk/client-kms'
 import { Wallet } from 'ethers'
-import { deploy as deployContracts } from '../contracts/script/deployment.ts'
+import { type Deployment, deploy as deployContracts } from '../contracts/script/deployment.ts'
 import { kmsAddress } from '../functions/settlement/settler/kms-signer.client.ts'
 import { bootstrap, deploy, type StackOutputs } from './deploy.ts'
 import type { Emulator } from './emulator/emulator.ts'
@@ -13,7 +13,7 @@ import { repository } from './paths.ts'
 /** The product as it stands on this machine: the stack's outputs and the contracts' addresses. */
 export interface Deployed {
   outputs: StackOutputs
-  contracts: Awaited<ReturnType<typeof deployContracts>>['contracts']
+  contracts: Deployment['contracts']
   fingerprint: string
 }
 
@@ -54,7 +54,7 @@ export async function deployProduct(options: StackOptions): Promise<Deployed> {
   const first = known ? (JSON.parse(known) as Deployed).outputs : await cdk(settings())
   const settler = await addressOf(emulator, first, 'SettlerKey', chain)
   const watcher = await addressOf(emulator, first, 'WatcherKey', chain)
-  const { contracts } = await deployContracts({
+  const { contracts, codeHashes } = await deployContracts({
     rpcUrl: chain.rpcUrl,
     privateKey: chain.deployerKey,
     roles: { settler, watcher, guardian: new Wallet(chain.guardianKey).address },
@@ -63,7 +63,7 @@ export async function deployProduct(options: StackOptions): Promise<Deployed> {
     log: note,
   })
   await Promise.all([settler, watcher].map((address) => chain.fund(address)))
-  const outputs = await cdk(settings({ chain, contracts, settler }))
+  const outputs = await cdk(settings({ chain, contracts, codeHashes, settler, watcher }))
   await emulator.enforceIam(true)
   await chain.save()
   await emulator.save()
@@ -74,7 +74,9 @@ export async function deployProduct(options: StackOptions): Promise<Deployed> {
 }
 
 /** The deploy knobs of the local platform (infra/config.ts): the same names that a customer sets. */
-function settings(on?: { chain: Chain; contracts: Deployed['contracts']; settler: string }): object {
+function settings(
+  on?: { chain: Chain; settler: string; watcher: string } & Pick<Deployment, 'contracts' | 'codeHashes'>,
+): object {
   const image = (name: string) => `000000000000.dkr.ecr.us-east-1.amazonaws.com/openledger/${name}:local`
   return {
     stage: 'dev',
@@ -88,6 +90,9 @@ function settings(on?: { chain: Chain; contracts: Deployed['contracts']; settler
             rpcUrl: on.chain.rpcUrl,
             chainId: on.chain.chainId,
             settlerAddress: on.settler,
+            watcherAddress: on.watcher,
+            settlementCodeHash: on.codeHashes['settlement'],
+            escrowCodeHash: on.codeHashes['escrow'],
             token: on.contracts.token,
             escrow: on.contracts.escrow,
             settlement: on.contracts.settlement,

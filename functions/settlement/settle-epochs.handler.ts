@@ -17,6 +17,7 @@ const env = environment(
   'CHAIN_RPC_URL',
   'CHAIN_ID',
   'SETTLEMENT_ADDRESS',
+  'SETTLEMENT_CODE_HASH',
   'SETTLER_KEY_ID',
   'SETTLER_ADDRESS',
   'PUSH_THRESHOLD',
@@ -26,7 +27,8 @@ const settlement = env.SETTLEMENT_ADDRESS
 const settler = env.SETTLER_ADDRESS
 const chainId = Number(env.CHAIN_ID)
 const finality = finalityTag(env.FINALITY_BLOCKS_TAG)
-const chain = new EvmChain({ rpcUrl: env.CHAIN_RPC_URL, chainId, settlement, settler, finality })
+const codeHash = env.SETTLEMENT_CODE_HASH
+const chain = new EvmChain({ rpcUrl: env.CHAIN_RPC_URL, chainId, settlement, codeHash, settler, finality })
 const signer = new KmsSigner({ keyId: env.SETTLER_KEY_ID, address: settler, chainId })
 const book = new LedgerEpochs(new Epochs(env.LEDGER_TABLE))
 const files = new EpochObjects(new Objects(env.RECEIPTS_BUCKET))

@@ -12,11 +12,18 @@ const env = environment(
   'CHAIN_RPC_URL',
   'CHAIN_ID',
   'ESCROW_ADDRESS',
+  'ESCROW_CODE_HASH',
   'FINALITY_BLOCKS_TAG',
 )
 const chainId = Number(env.CHAIN_ID)
 const escrow = env.ESCROW_ADDRESS
-const source = new EscrowLogs({ rpcUrl: env.CHAIN_RPC_URL, chainId, escrow, finality: env.FINALITY_BLOCKS_TAG })
+const source = new EscrowLogs({
+  rpcUrl: env.CHAIN_RPC_URL,
+  chainId,
+  contract: escrow,
+  codeHash: env.ESCROW_CODE_HASH,
+  finality: env.FINALITY_BLOCKS_TAG,
+})
 const book = new LedgerDeposits(
   { table: env.LEDGER_TABLE, chainId, escrow },
   new Balances(env.LEDGER_TABLE),

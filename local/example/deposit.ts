@@ -13,7 +13,7 @@ const ESCROW = [
 
 const ACTIVATED = ['event Activated(uint64 indexed epoch, bytes32 indexed root, uint256 total, uint256 debits)']
 
-const onChain = async <Result>(
+export const onChain = async <Result>(
   context: ExampleContext,
   work: (provider: JsonRpcProvider) => Promise<Result>,
 ): Promise<Result> => {

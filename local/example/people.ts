@@ -89,7 +89,7 @@ export class People {
 }
 
 /** The wallet's word that it is the account's; valid for ten minutes. */
-const proveAddress = async (wallet: BaseWallet, account: string, domain: TypedDataDomain) => {
+export const proveAddress = async (wallet: BaseWallet, account: string, domain: TypedDataDomain) => {
   const validUntil = Math.floor(Date.now() / 1000) + 600
   const message = { account, wallet: wallet.address, validUntil }
   return { validUntil, signature: await wallet.signTypedData(domain, PAYOUT_ADDRESS, message) }

@@ -17,6 +17,9 @@ const chain = {
   escrow: address,
   settlement: address,
   settlerAddress: address,
+  watcherAddress: address,
+  settlementCodeHash: `0x${'2'.repeat(64)}`,
+  escrowCodeHash: `0x${'3'.repeat(64)}`,
 }
 const images = { fineTune: image, openLora: image, influence: image }
 const appOf = (context: object): App => {

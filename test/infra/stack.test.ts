@@ -13,6 +13,9 @@ const chain = {
   escrow: address,
   settlement: address,
   settlerAddress: address,
+  watcherAddress: address,
+  settlementCodeHash: `0x${'2'.repeat(64)}`,
+  escrowCodeHash: `0x${'3'.repeat(64)}`,
 }
 const templateOf = (context: object) => {
   const config = loadConfig(

@@ -1,5 +1,6 @@
 import { FetchRequest, Interface, JsonRpcProvider, Network } from 'ethers'
 import escrowAbi from '../../../contracts/abi/InferenceEscrow.json' with { type: 'json' }
+import { type ChainIdentity, checkIdentity } from '../settler/chain-identity.client.ts'
 import { type Deposit, type DepositSource, RangeTooLarge } from './scan-deposits.ts'
 
 const escrowInterface = new Interface(escrowAbi)
@@ -11,30 +12,27 @@ const TOO_LARGE = /range|too many|more than|limit|response size|10,?000 results/
 /** Deposits of one escrow contract. */
 export class EscrowLogs implements DepositSource {
   readonly #rpc: JsonRpcProvider
-  readonly #escrow: string
-  readonly #chainId: number
+  readonly #identity: ChainIdentity
   readonly #finality: string
 
-  constructor(options: { rpcUrl: string; chainId: number; escrow: string; finality: string }) {
+  constructor(options: { rpcUrl: string; finality: string } & ChainIdentity) {
     const network = Network.from(options.chainId)
     const request = new FetchRequest(options.rpcUrl)
     request.timeout = RPC_TIMEOUT_MS
     this.#rpc = new JsonRpcProvider(request, network, { staticNetwork: network, cacheTimeout: -1 })
-    this.#escrow = options.escrow
-    this.#chainId = options.chainId
+    this.#identity = options
     this.#finality = options.finality
   }
 
   async finalBlock(): Promise<number> {
-    const chainId = Number(await this.#rpc.send('eth_chainId', []))
-    if (chainId !== this.#chainId) throw new Error(`the RPC serves chain ${chainId}, not ${this.#chainId}`)
+    await checkIdentity(this.#rpc, this.#identity)
     const block = await this.#rpc.getBlock(this.#finality)
     if (!block) throw new Error(`the RPC has no ${this.#finality} block`)
     return block.number
   }
 
   async deposits(from: number, to: number): Promise<Deposit[]> {
-    const filter = { address: this.#escrow, topics: [DEPOSITED], fromBlock: from, toBlock: to }
+    const filter = { address: this.#identity.contract, topics: [DEPOSITED], fromBlock: from, toBlock: to }
     const logs = await this.#rpc.getLogs(filter).catch((error: Error & { error?: { message?: string } }) => {
       if (to > from && TOO_LARGE.test(`${error.message} ${error.error?.message}`))
         throw new RangeTooLarge(error.message)

@@ -8,6 +8,7 @@ import {
   type TransactionReceipt,
 } from 'ethers'
 import { settlementInterface } from './calls.ts'
+import { checkIdentity } from './chain-identity.client.ts'
 import type { Market } from './fees.ts'
 import { CallReverts, type Chain, type MinedReceipt, type SettlementState, type View } from './ports.ts'
 
@@ -15,6 +16,8 @@ export interface ChainOptions {
   rpcUrl: string
   chainId: number
   settlement: string
+  /** keccak256 of the settlement contract's runtime code. */
+  codeHash: string
   settler: string
   /** Block tag that counts as final: `finalized` on a real chain. */
   finality: Finality
@@ -122,12 +125,11 @@ export class EvmChain implements Chain {
     return all
   }
 
-  /** Another chain behind the URL must not see our signed bytes. */
+  /** Another chain or contract behind the URL must not see our signed bytes. */
   async #checkChain(): Promise<void> {
     if (this.#checked) return
-    const chainId = Number(await this.#rpc.send('eth_chainId', []))
-    if (chainId !== this.#options.chainId)
-      throw new Error(`the RPC serves chain ${chainId}, not ${this.#options.chainId}`)
+    const { chainId, settlement: contract, codeHash } = this.#options
+    await checkIdentity(this.#rpc, { chainId, contract, codeHash })
     this.#checked = true
   }
 

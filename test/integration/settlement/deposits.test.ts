@@ -6,10 +6,14 @@ import { LocalChain } from './local-chain.ts'
 const OPEN = 10n ** 18n
 let chain: LocalChain
 let logs: EscrowLogs
+const identity = () => ({
+  chainId: 31_337,
+  contract: chain.deployment.contracts.escrow,
+  codeHash: chain.deployment.codeHashes['escrow']!,
+})
 beforeAll(async () => {
   chain = await LocalChain.start(2)
-  const escrow = chain.deployment.contracts.escrow
-  logs = new EscrowLogs({ rpcUrl: chain.rpcUrl, chainId: 31_337, escrow, finality: 'finalized' })
+  logs = new EscrowLogs({ rpcUrl: chain.rpcUrl, finality: 'finalized', ...identity() })
 })
 afterAll(() => {
   logs?.close()
@@ -57,9 +61,12 @@ test('deposits on a chain are credited when final, once, and not after a reorgan
   expect([...credits.values()].map(({ amount }) => amount)).toEqual([7n * OPEN, 11n * OPEN])
 })
 
-test('another chain behind the RPC is refused', async () => {
-  const escrow = chain.deployment.contracts.escrow
-  const wrong = new EscrowLogs({ rpcUrl: chain.rpcUrl, chainId: 1612, escrow, finality: 'finalized' })
-  await expect(wrong.finalBlock()).rejects.toThrow('serves chain 31337, not 1612')
+test.each([
+  ['another chain behind the RPC', { chainId: 1612 }, 'serves chain 31337, not 1612'],
+  ['other code at the address', { codeHash: `0x${'1'.repeat(64)}` }, 'has the hash'],
+  ['no code at the address', { contract: `0x${'1'.repeat(40)}` }, 'has the hash'],
+] as const)('%s is refused, and nothing is read', async (_name, change, why) => {
+  const wrong = new EscrowLogs({ rpcUrl: chain.rpcUrl, finality: 'finalized', ...identity(), ...change })
+  await expect(wrong.finalBlock()).rejects.toThrow(why)
   wrong.close()
 })

@@ -118,6 +118,7 @@ test('every epoch settles exactly once and everybody is paid once', { timeout: 1
         rpcUrl: chain.rpcUrl,
         chainId: 31_337,
         settlement: chain.deployment.contracts.settlement,
+        codeHash: chain.deployment.codeHashes['settlement']!,
         settler: chain.settler.address,
         finality: 'finalized',
       }),

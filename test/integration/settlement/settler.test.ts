@@ -32,6 +32,7 @@ const evmChain = (change: Partial<ChainOptions> = {}) =>
     rpcUrl: chain.rpcUrl,
     chainId: 31_337,
     settlement: chain.deployment.contracts.settlement,
+    codeHash: chain.deployment.codeHashes['settlement']!,
     settler: chain.settler.address,
     finality: 'finalized',
     ...change,

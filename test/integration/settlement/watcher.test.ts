@@ -38,7 +38,8 @@ const propose = async (change: Partial<Recomputed> = {}) => {
 
 const watch = (recompute: (epoch: number) => Promise<Recomputed>) => {
   const settlement = chain.deployment.contracts.settlement
-  const from = { settler: chain.watcher.address, finality: 'latest' as const }
+  const codeHash = chain.deployment.codeHashes['settlement']!
+  const from = { settler: chain.watcher.address, codeHash, finality: 'latest' as const }
   const evm = new EvmChain({ rpcUrl: chain.rpcUrl, chainId: 31_337, settlement, ...from })
   const pause = async () => {}
   return watchRoot({
@@ -96,7 +97,8 @@ test("the watcher's own trouble vetoes only after half of the window", async () 
 test('a veto that comes too late says so', async () => {
   const right = await propose({ root: `0x${'66'.repeat(32)}` })
   const settlement = chain.deployment.contracts.settlement
-  const from = { settler: chain.watcher.address, finality: 'latest' as const }
+  const codeHash = chain.deployment.codeHashes['settlement']!
+  const from = { settler: chain.watcher.address, codeHash, finality: 'latest' as const }
   const evm = new EvmChain({ rpcUrl: chain.rpcUrl, chainId: 31_337, settlement, ...from })
   const send = sendVeto({ chain: evm, signer: walletSigner(chain.watcher), settlement, pause: async () => {} })
   await expect(send(1, right.root)).rejects.toThrow('failed on chain')

@@ -1,0 +1,131 @@
+import { Duration } from 'aws-cdk-lib'
+import { Alarm, ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
+import {
+  Choice,
+  Condition,
+  DefinitionBody,
+  Fail,
+  JsonPath,
+  LogLevel,
+  Pass,
+  StateMachine,
+  Succeed,
+  TaskInput,
+  Wait,
+  WaitTime,
+} from 'aws-cdk-lib/aws-stepfunctions'
+import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks'
+import { Construct } from 'constructs'
+import { flowLogs } from './constructs/flow-logs.ts'
+import { House } from './constructs/house.ts'
+import type { HouseFunction } from './constructs/house-function.ts'
+import { MoneyFunction } from './constructs/money-function.ts'
+import { OPERATOR_PAYEE, PLATFORM_PAYEE, TREASURY_PAYEE } from './settlement-parties.ts'
+import type { Storage } from './storage.ts'
+
+/** begin -> grace -> fix the log -> calculate twice -> record -> settler. Refusals stop it before anything is signed. */
+export class EpochClose extends Construct {
+  readonly flow: StateMachine
+  readonly #storage: Storage
+
+  constructor(scope: Construct, id: string, { storage, settler }: { storage: Storage; settler?: HouseFunction }) {
+    super(scope, id)
+    this.#storage = storage
+    const steps = this.#steps()
+    const step = (name: string, lambdaFunction: HouseFunction, resultPath: string) =>
+      new LambdaInvoke(this, name, {
+        lambdaFunction,
+        payloadResponseOnly: true,
+        retryOnServiceExceptions: true,
+        payload: TaskInput.fromObject({ epoch: JsonPath.numberAt('$.begun.epoch') }),
+        resultPath,
+      })
+    const beginning = new LambdaInvoke(this, 'Begin', {
+      lambdaFunction: steps.begin,
+      payloadResponseOnly: true,
+      retryOnServiceExceptions: true,
+      resultPath: '$.begun',
+    })
+    const grace = new Wait(this, 'Grace', { time: WaitTime.secondsPath('$.begun.graceSeconds') })
+    const fixing = step('FixLog', steps.fix, '$.fixed')
+    // The log writer works in batches of a second; a log that is behind for more than ten minutes has a cause to look at.
+    fixing.addRetry({
+      errors: ['LogBehind'],
+      interval: Duration.seconds(2),
+      backoffRate: 1.5,
+      maxDelay: Duration.seconds(60),
+      maxAttempts: 18,
+    })
+    const calculating = step('Calculate', steps.calculate, '$.calculated')
+    const recording = step('Record', steps.record, '$.recorded')
+    const settling = settler
+      ? new LambdaInvoke(this, 'Settle', {
+          lambdaFunction: settler,
+          payloadResponseOnly: true,
+          resultPath: JsonPath.DISCARD,
+        }).addCatch(new Pass(this, 'SettlerComesBackBySchedule'))
+      : new Succeed(this, 'NoChain')
+    const refused = new Fail(this, 'Refused', { causePath: '$.error.Cause', errorPath: '$.error.Error' })
+    for (const state of [beginning, fixing, calculating, recording]) state.addCatch(refused, { resultPath: '$.error' })
+    grace.next(fixing).next(calculating).next(recording).next(settling)
+    const empty = new Succeed(this, 'NothingToClose')
+    this.flow = new StateMachine(this, 'CloseFlow', {
+      definitionBody: DefinitionBody.fromChainable(
+        beginning.next(
+          new Choice(this, 'AnyReceipts')
+            .when(Condition.stringEquals('$.begun.outcome', 'empty'), empty)
+            .otherwise(grace),
+        ),
+      ),
+      timeout: Duration.hours(2),
+      tracingEnabled: true,
+      logs: { destination: flowLogs(this), level: LogLevel.ALL, includeExecutionData: false },
+    })
+    new Alarm(this, 'CloseFailed', {
+      alarmDescription: 'Nobody is paid for this epoch until its close succeeds. Runbook: docs/runbook.md#epoch-close',
+      metric: this.flow.metricFailed({ period: Duration.minutes(5) }),
+      threshold: 1,
+      evaluationPeriods: 1,
+      comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      treatMissingData: TreatMissingData.NOT_BREACHING,
+    })
+  }
+
+  #steps() {
+    const storage = this.#storage
+    const { epoch, platform } = House.of(this).config
+    const begin = new MoneyFunction(this, 'BeginClose', storage, {
+      verb: 'close-epoch-begin',
+      description: 'Which epoch closes',
+      environment: { EPOCH_GRACE_SECONDS: String(epoch.graceSeconds) },
+    }).ledger('dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:UpdateItem')
+    const fix = new MoneyFunction(this, 'FixClose', storage, {
+      verb: 'close-epoch-fix',
+      description: 'Fixes everything that decides the epoch',
+      environment: {
+        REGISTRY_TABLE: storage.registry.tableName,
+        ...{ PLATFORM_PAYEE, TREASURY_PAYEE, OPERATOR_PAYEE },
+        ...(platform.address ? { PLATFORM_ADDRESS: platform.address } : {}),
+        ...(platform.operatorAddress ? { OPERATOR_ADDRESS: platform.operatorAddress } : {}),
+      },
+      timeout: Duration.minutes(10),
+      memoryMb: 1769,
+    })
+      .registry('dynamodb:GetItem')
+      .ledger('dynamodb:GetItem', 'dynamodb:Query')
+      .objects(['receipt-log/*', 'epochs/*'], 's3:GetObject', 's3:PutObject')
+    const calculate = new MoneyFunction(this, 'CalculateClose', storage, {
+      verb: 'close-epoch-calculate',
+      description: 'Calculates the epoch twice',
+      timeout: Duration.minutes(15),
+      memoryMb: 3008,
+    }).objects(['receipt-log/*', 'epochs/*'], 's3:GetObject', 's3:PutObject')
+    const record = new MoneyFunction(this, 'RecordClose', storage, {
+      verb: 'close-epoch-record',
+      description: 'Records the closed epoch',
+    })
+      .ledger('dynamodb:GetItem', 'dynamodb:PutItem')
+      .objects(['epochs/*', 'receipt-log/*'], 's3:GetObject')
+    return { begin, fix, calculate, record }
+  }
+}
