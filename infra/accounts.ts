@@ -6,6 +6,7 @@ import type { Doors } from './api.ts'
 import { House } from './constructs/house.ts'
 import { HouseFunction } from './constructs/house-function.ts'
 import { HouseSchedule } from './constructs/schedule.ts'
+import { OPERATOR_PAYEE } from './settlement-parties.ts'
 import type { Storage } from './storage.ts'
 
 const READ = ['dynamodb:GetItem', 'dynamodb:Query']
@@ -95,8 +96,9 @@ export class Accounts extends Construct {
         'CreditAccount',
         'credit-account',
         "Credit from the operator's backed balance",
-        [],
-        ['dynamodb:PutItem', 'dynamodb:UpdateItem'],
+        ['dynamodb:GetItem', 'dynamodb:UpdateItem'],
+        ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'],
+        { OPERATOR_PAYEE },
       ),
     }
   }

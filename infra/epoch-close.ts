@@ -19,6 +19,7 @@ import { Construct } from 'constructs'
 import { flowLogs } from './constructs/flow-logs.ts'
 import { House } from './constructs/house.ts'
 import type { HouseFunction } from './constructs/house-function.ts'
+import { logAlarm } from './constructs/log-alarm.ts'
 import { MoneyFunction } from './constructs/money-function.ts'
 import { OPERATOR_PAYEE, PLATFORM_PAYEE, TREASURY_PAYEE } from './settlement-parties.ts'
 import type { Storage } from './storage.ts'
@@ -58,6 +59,7 @@ export class EpochClose extends Construct {
     })
     const calculating = step('Calculate', steps.calculate, '$.calculated')
     const recording = step('Record', steps.record, '$.recorded')
+    const reconciling = steps.reconcile && step('Reconcile', steps.reconcile, '$.reconciled')
     const settling = settler
       ? new LambdaInvoke(this, 'Settle', {
           lambdaFunction: settler,
@@ -66,8 +68,11 @@ export class EpochClose extends Construct {
         }).addCatch(new Pass(this, 'SettlerComesBackBySchedule'))
       : new Succeed(this, 'NoChain')
     const refused = new Fail(this, 'Refused', { causePath: '$.error.Cause', errorPath: '$.error.Error' })
-    for (const state of [beginning, fixing, calculating, recording]) state.addCatch(refused, { resultPath: '$.error' })
-    grace.next(fixing).next(calculating).next(recording).next(settling)
+    for (const state of [beginning, fixing, calculating, recording, ...(reconciling ? [reconciling] : [])])
+      state.addCatch(refused, { resultPath: '$.error' })
+    const calculated = grace.next(fixing).next(calculating)
+    const checked = reconciling ? calculated.next(reconciling) : calculated
+    checked.next(recording).next(settling)
     const empty = new Succeed(this, 'NothingToClose')
     this.flow = new StateMachine(this, 'CloseFlow', {
       definitionBody: DefinitionBody.fromChainable(
@@ -123,9 +128,35 @@ export class EpochClose extends Construct {
     const record = new MoneyFunction(this, 'RecordClose', storage, {
       verb: 'close-epoch-record',
       description: 'Records the closed epoch',
+      timeout: Duration.minutes(10),
     })
-      .ledger('dynamodb:GetItem', 'dynamodb:PutItem')
+      .ledger('dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem')
       .objects(['epochs/*', 'receipt-log/*'], 's3:GetObject')
-    return { begin, fix, calculate, record }
+    return { begin, fix, calculate, record, reconcile: this.#reconcile() }
+  }
+
+  #reconcile(): HouseFunction | undefined {
+    const { chain } = House.of(this).config
+    if (!chain) return undefined
+    const reconcile = new MoneyFunction(this, 'ReconcileEscrow', this.#storage, {
+      verb: 'reconcile-escrow',
+      description: 'Compares ledger and escrow, client by client',
+      environment: {
+        CHAIN_RPC_URL: chain.rpcUrl,
+        CHAIN_ID: String(chain.chainId),
+        ESCROW_ADDRESS: chain.escrow,
+        ESCROW_CODE_HASH: chain.escrowCodeHash,
+        FINALITY_BLOCKS_TAG: chain.finality,
+      },
+      timeout: Duration.minutes(10),
+      memoryMb: 1024,
+    })
+      .ledger('dynamodb:GetItem')
+      .objects(['epochs/*', 'receipt-log/*'], 's3:GetObject')
+    logAlarm(this, 'EscrowDeficit', reconcile, 'escrow deficit', {
+      errorImpact: 'The escrow does not cover what clients spent: no epoch is settled until it does.',
+      runbook: 'escrow-deficit',
+    })
+    return reconcile
   }
 }

@@ -11,6 +11,7 @@ import { OpenLedgerError } from '#schema/errors'
 import type { Billing } from '#schema/receipt'
 import { BALANCE_SHARDS, ledgerKeys, pending, shardOf } from './keys.ts'
 import { allPages, ledgerClient } from './ledger-table.store.ts'
+import { addToShards } from './shard-writes.ts'
 import { cancellationReasons, jitter, throughContention } from './transactions.ts'
 
 /** Money set aside for one request: worst case, in one shard of the balance, until it is settled, released or swept. */
@@ -47,10 +48,6 @@ export class Balances {
 
   /** Credits once per reference (a deposit's chainId:txHash:logIndex, or the operator's own). False when it was done before. */
   async credit(accountId: string, amount: bigint, reference: string): Promise<boolean> {
-    const part = amount / BigInt(BALANCE_SHARDS)
-    const parts = Array.from({ length: BALANCE_SHARDS }, (_, i) =>
-      i === 0 ? amount - part * BigInt(BALANCE_SHARDS - 1) : part,
-    )
     try {
       await throughContention(() =>
         this.#client.send(
@@ -63,16 +60,7 @@ export class Balances {
                   ConditionExpression: 'attribute_not_exists(PK)',
                 },
               },
-              ...parts.map((value, shard) => ({
-                Update: {
-                  TableName: this.#table,
-                  Key: ledgerKeys.balance(accountId, shard),
-                  UpdateExpression:
-                    'SET available = if_not_exists(available, :zero) + :value, #seq = if_not_exists(#seq, :zero), spent = if_not_exists(spent, :zero), holds = if_not_exists(holds, :none)',
-                  ExpressionAttributeNames: { '#seq': 'sequence' },
-                  ExpressionAttributeValues: { ':value': value, ':zero': 0n, ':none': {} },
-                },
-              })),
+              ...addToShards(this.#table, accountId, amount),
             ],
           }),
         ),

@@ -13,6 +13,9 @@ export const shardOf = (id: string, shards: number): number => hash(id) % shards
 export const ledgerKeys = {
   balance: (accountId: string, shard: number) => ({ PK: `BALANCE#${accountId}`, SK: `SHARD#${shard}` }),
   credit: (reference: string) => ({ PK: `CREDIT#${reference}`, SK: 'META' }),
+  /** An escrow client: what its deposits credited and what left again. */
+  client: (address: string) => ({ PK: `CLIENT#${address}`, SK: 'META' }),
+  leaving: (address: string) => ({ PK: 'CLIENT#LEAVING', SK: address }),
   budget: (keyId: string) => ({ PK: `BUDGET#${keyId}`, SK: 'SPENT' }),
   minute: (keyId: string, minute: number) => ({ PK: `BUDGET#${keyId}`, SK: `MINUTE#${minute}` }),
   attempt: (receiptId: string) => ({ PK: `ATTEMPT#${receiptId}`, SK: 'META' }),

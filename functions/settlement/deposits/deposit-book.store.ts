@@ -6,8 +6,8 @@ import {
   QueryCommand,
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb'
-import type { Balances } from '#ledger/balances.store'
 import { ledgerClient } from '#ledger/ledger-table.store'
+import type { Movements } from '#ledger/movements.store'
 import { accountAt, backAccount } from '#registry/backing.store'
 import type { Records } from '#registry/records.store'
 import type { Deposit, DepositBook } from './scan-deposits.ts'
@@ -18,19 +18,26 @@ const UNMATCHED = 'DEPOSIT#UNMATCHED'
 export class LedgerDeposits implements DepositBook {
   readonly #table: string
   readonly #cursor: { PK: string; SK: string }
-  readonly #balances: Balances
+  readonly #operator: { address: string; account: string } | undefined
+  readonly #movements: Movements
   readonly #records: Records
   readonly #client: DynamoDBDocumentClient
 
   constructor(
-    options: { table: string; chainId: number; escrow: string },
-    balances: Balances,
+    options: {
+      table: string
+      chainId: number
+      escrow: string
+      operator?: { address: string; account: string } | undefined
+    },
+    movements: Movements,
     records: Records,
     client = ledgerClient(),
   ) {
     this.#table = options.table
     this.#cursor = { PK: 'DEPOSIT#CURSOR', SK: `${options.chainId}:${options.escrow.toLowerCase()}` }
-    this.#balances = balances
+    this.#operator = options.operator
+    this.#movements = movements
     this.#records = records
     this.#client = client
   }
@@ -57,9 +64,20 @@ export class LedgerDeposits implements DepositBook {
   }
 
   async credit(deposit: Deposit, reference: string): Promise<'credited' | 'repeated' | 'no-account'> {
-    const accountId = await accountAt(this.#records, deposit.client)
-    if (!accountId || !(await backAccount(this.#records, accountId, deposit.client))) return 'no-account'
-    return (await this.#balances.credit(accountId, deposit.amount, reference)) ? 'credited' : 'repeated'
+    const { client, amount } = deposit
+    const accountId = client === this.#operator?.address ? this.#operator.account : await this.#owner(client)
+    if (!accountId) return 'no-account'
+    return (await this.#movements.creditDeposit(client, accountId, amount, reference)) ? 'credited' : 'repeated'
+  }
+
+  /** The account that may spend the client's deposits: it proved the address, and nobody else backs its balance. */
+  async #owner(client: string): Promise<string | undefined> {
+    const accountId = await accountAt(this.#records, client)
+    return accountId && (await backAccount(this.#records, accountId, client)) ? accountId : undefined
+  }
+
+  leave(client: string): Promise<void> {
+    return this.#movements.leave(client)
   }
 
   async keepUnmatched(deposit: Deposit, reference: string): Promise<void> {

@@ -1,11 +1,11 @@
-import { FetchRequest, Interface, JsonRpcProvider, Network } from 'ethers'
+import { Interface, type JsonRpcProvider, type Log } from 'ethers'
 import escrowAbi from '../../../contracts/abi/InferenceEscrow.json' with { type: 'json' }
 import { type ChainIdentity, checkIdentity } from '../settler/chain-identity.client.ts'
 import { type Deposit, type DepositSource, RangeTooLarge } from './scan-deposits.ts'
 
 const escrowInterface = new Interface(escrowAbi)
 const DEPOSITED = escrowInterface.getEvent('Deposited')!.topicHash
-const RPC_TIMEOUT_MS = 15_000
+const REQUESTED = escrowInterface.getEvent('WithdrawalRequested')!.topicHash
 /** Ways in which nodes say that a range or its result is too large. */
 const TOO_LARGE = /range|too many|more than|limit|response size|10,?000 results/i
 
@@ -15,13 +15,10 @@ export class EscrowLogs implements DepositSource {
   readonly #identity: ChainIdentity
   readonly #finality: string
 
-  constructor(options: { rpcUrl: string; finality: string } & ChainIdentity) {
-    const network = Network.from(options.chainId)
-    const request = new FetchRequest(options.rpcUrl)
-    request.timeout = RPC_TIMEOUT_MS
-    this.#rpc = new JsonRpcProvider(request, network, { staticNetwork: network, cacheTimeout: -1 })
-    this.#identity = options
-    this.#finality = options.finality
+  constructor(rpc: JsonRpcProvider, identity: ChainIdentity, finality: string) {
+    this.#rpc = rpc
+    this.#identity = identity
+    this.#finality = finality
   }
 
   async finalBlock(): Promise<number> {
@@ -31,13 +28,17 @@ export class EscrowLogs implements DepositSource {
     return block.number
   }
 
+  latestBlock(): Promise<number> {
+    return this.#rpc.getBlockNumber()
+  }
+
+  async requests(from: number, to: number): Promise<string[]> {
+    const logs = await this.#logs(REQUESTED, from, to)
+    return logs.map((log) => (escrowInterface.parseLog(log)!.args['client'] as string).toLowerCase())
+  }
+
   async deposits(from: number, to: number): Promise<Deposit[]> {
-    const filter = { address: this.#identity.contract, topics: [DEPOSITED], fromBlock: from, toBlock: to }
-    const logs = await this.#rpc.getLogs(filter).catch((error: Error & { error?: { message?: string } }) => {
-      if (to > from && TOO_LARGE.test(`${error.message} ${error.error?.message}`))
-        throw new RangeTooLarge(error.message)
-      throw error
-    })
+    const logs = await this.#logs(DEPOSITED, from, to)
     return logs.map((log) => {
       const { args } = escrowInterface.parseLog(log)!
       return {
@@ -50,7 +51,12 @@ export class EscrowLogs implements DepositSource {
     })
   }
 
-  close(): void {
-    this.#rpc.destroy()
+  async #logs(topic: string, fromBlock: number, toBlock: number): Promise<Log[]> {
+    const filter = { address: this.#identity.contract, topics: [topic], fromBlock, toBlock }
+    return this.#rpc.getLogs(filter).catch((error: Error & { error?: { message?: string } }) => {
+      if (toBlock > fromBlock && TOO_LARGE.test(`${error.message} ${error.error?.message}`))
+        throw new RangeTooLarge(error.message)
+      throw error
+    })
   }
 }

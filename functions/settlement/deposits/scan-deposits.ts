@@ -11,6 +11,9 @@ export interface Deposit {
 
 export interface DepositSource {
   finalBlock(): Promise<number>
+  latestBlock(): Promise<number>
+  /** Clients that asked for money back in the blocks from..to. @throws RangeTooLarge when the node refuses the range */
+  requests(from: number, to: number): Promise<string[]>
   /** Deposits of the blocks from..to, both inclusive. @throws RangeTooLarge when the node refuses the range */
   deposits(from: number, to: number): Promise<Deposit[]>
 }
@@ -27,6 +30,8 @@ export interface DepositBook {
   credit(deposit: Deposit, reference: string): Promise<'credited' | 'repeated' | 'no-account'>
   /** Keeps a deposit until an account names its address. */
   keepUnmatched(deposit: Deposit, reference: string): Promise<void>
+  /** Puts a client on the list of those whose withdrawals are followed. */
+  leave(client: string): Promise<void>
   unmatched(): Promise<{ deposit: Deposit; reference: string }[]>
   forgetUnmatched(reference: string): Promise<void>
 }
@@ -53,7 +58,8 @@ export const depositReference = (chainId: number, deposit: Deposit): string =>
 
 /**
  * Credits every deposit up to the final block, exactly once: the cursor moves only after a range is credited, and the
- * credit is keyed by the log. A deposit to an address that no account names waits and is tried again each time.
+ * credit is keyed by the log. A deposit to an address that no account names waits and is tried again each time. Clients that
+ * ask for money back are put on a list on the way, up to the latest block (`follow-withdrawals.ts`).
  */
 export const scanDeposits = async (
   source: DepositSource,
@@ -67,30 +73,36 @@ export const scanDeposits = async (
     else await book.forgetUnmatched(reference)
     if (outcome === 'credited') report.credited.push(line(deposit, reference))
   }
-  const final = await source.finalBlock()
+  const [final, latest] = [await source.finalBlock(), await source.latestBlock()]
   const last = await book.scannedTo()
   let from = last === undefined ? options.fromBlock : Math.max(options.fromBlock, last + 1 - options.overlap)
   let range = options.range
   report.scannedTo = last ?? report.scannedTo
-  while (from <= final) {
-    const to = Math.min(final, from + range - 1)
-    const found = await read(source, from, to)
+  while (from <= Math.max(final, latest)) {
+    const end = from <= final ? final : latest
+    const to = Math.min(end, from + range - 1)
+    const found = await read(source, from, to, final)
     if (!found) {
       if (range === 1) throw new RangeTooLarge(`the node refuses even block ${from} alone`)
       range = Math.ceil(range / 2)
       continue
     }
-    for (const deposit of found) await take(deposit, book, options, report)
-    await book.setScannedTo(to)
-    report.scannedTo = to
+    for (const client of found.requests) await book.leave(client)
+    for (const deposit of found.deposits) await take(deposit, book, options, report)
+    if (to <= final) {
+      await book.setScannedTo(to)
+      report.scannedTo = to
+    }
     from = to + 1
   }
   return report
 }
 
-const read = async (source: DepositSource, from: number, to: number): Promise<Deposit[] | undefined> => {
+/** Requests count from the latest block on, deposits only when final. */
+const read = async (source: DepositSource, from: number, to: number, final: number) => {
   try {
-    return await source.deposits(from, to)
+    const requests = await source.requests(from, to)
+    return { requests, deposits: to <= final ? await source.deposits(from, to) : [] }
   } catch (error) {
     if (error instanceof RangeTooLarge) return undefined
     throw error

@@ -37,6 +37,21 @@ export class EpochLog {
     return (await orMissing(this.#objects.json(places.closed(epoch, 'epoch.json')))) as EpochFile | undefined
   }
 
+  /** Cumulative balances of a closed epoch. */
+  balances(epoch: number): Promise<Uint8Array> {
+    return this.#objects.bytes(places.closed(epoch, 'balances.bin'))
+  }
+
+  /** What every client paid in a closed epoch, and what of it comes back. */
+  async charges(epoch: number): Promise<{ client: string; refunds: bigint }[]> {
+    const text = Buffer.from(await this.#objects.bytes(places.closed(epoch, 'charges.jsonl'))).toString()
+    const lines = text.split('\n').filter((line) => line !== '')
+    return lines.map((line) => {
+      const { client, refunds } = JSON.parse(line) as { client: string; refunds: string }
+      return { client, refunds: BigInt(refunds) }
+    })
+  }
+
   /** The inputs are the commit point. Only an operator's quarantine replaces them, and only until the epoch is closed. */
   async fix(epoch: number, objects: string[], inputs: Uint8Array, first: boolean): Promise<void> {
     if (await this.closed(epoch)) throw new OpenLedgerError('wrong-state', `Epoch ${epoch} is closed.`)

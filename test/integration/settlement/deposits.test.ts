@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { EscrowLogs } from '../../../functions/settlement/deposits/escrow.client.ts'
+import { EscrowState } from '../../../functions/settlement/deposits/escrow-state.client.ts'
+import { followWithdrawals, type WithdrawalBook } from '../../../functions/settlement/deposits/follow-withdrawals.ts'
+import { reconcile } from '../../../functions/settlement/deposits/reconcile.ts'
 import { type DepositBook, scanDeposits } from '../../../functions/settlement/deposits/scan-deposits.ts'
+import { packLeaf } from '../../../functions/settlement/epoch/leaf.ts'
 import { LocalChain } from './local-chain.ts'
 
 const OPEN = 10n ** 18n
@@ -13,10 +17,9 @@ const identity = () => ({
 })
 beforeAll(async () => {
   chain = await LocalChain.start(2)
-  logs = new EscrowLogs({ rpcUrl: chain.rpcUrl, finality: 'finalized', ...identity() })
+  logs = new EscrowLogs(chain.rpc, identity(), 'finalized')
 })
 afterAll(() => {
-  logs?.close()
   chain?.stop()
 })
 
@@ -33,6 +36,7 @@ test('deposits on a chain are credited when final, once, and not after a reorgan
       credits.set(reference, { client, amount })
       return 'credited'
     },
+    leave: async () => {},
     keepUnmatched: async () => {},
     unmatched: async () => [],
     forgetUnmatched: async () => {},
@@ -66,7 +70,71 @@ test.each([
   ['other code at the address', { codeHash: `0x${'1'.repeat(64)}` }, 'has the hash'],
   ['no code at the address', { contract: `0x${'1'.repeat(40)}` }, 'has the hash'],
 ] as const)('%s is refused, and nothing is read', async (_name, change, why) => {
-  const wrong = new EscrowLogs({ rpcUrl: chain.rpcUrl, finality: 'finalized', ...identity(), ...change })
+  const wrong = new EscrowLogs(chain.rpc, { ...identity(), ...change }, 'finalized')
   await expect(wrong.finalBlock()).rejects.toThrow(why)
-  wrong.close()
+})
+
+test('a withdrawal leaves the spendable balance at the block of its request, and the escrow reconciles', async () => {
+  const snapshot = await chain.rpc.send('evm_snapshot', [])
+  const address = chain.client.address.toLowerCase()
+  const state = new EscrowState(chain.rpc, identity(), 'finalized')
+  const before = await chain.escrow['availableOf']!(address)
+  const books = { spendable: before as bigint, out: 0n, leaving: new Set<string>() }
+  let cursor = (await logs.finalBlock()) as number | undefined
+  const book: DepositBook & WithdrawalBook = {
+    scannedTo: async () => cursor,
+    setScannedTo: async (block) => {
+      cursor = block
+    },
+    credit: async () => 'repeated',
+    leave: async (client) => {
+      books.leaving.add(client)
+    },
+    keepUnmatched: async () => {},
+    unmatched: async () => [],
+    forgetUnmatched: async () => {},
+    leaving: async () => [...books.leaving],
+    client: async (client) => ({ client, accountId: 'acc', credited: before, out: books.out }),
+    take: async (_client, amount) => {
+      books.spendable -= amount
+      books.out += amount
+      return amount
+    },
+    giveBack: async (_client, amount) => {
+      books.spendable += amount
+      books.out -= amount
+    },
+    stay: async (client) => {
+      books.leaving.delete(client)
+    },
+  }
+  const tick = async () => {
+    await scanDeposits(logs, book, { chainId: 31_337, fromBlock: 0, overlap: 4, range: 3 })
+    return followWithdrawals(state, book)
+  }
+  const escrow = chain.escrow.connect(chain.client) as typeof chain.escrow
+  await (await escrow['requestWithdrawal']!(3n * OPEN)).wait()
+  expect(await tick()).toEqual([{ client: address, taken: String(3n * OPEN) }]) // not yet final
+  expect(await tick()).toEqual([])
+  await chain.mine(2)
+  await (await escrow['cancelWithdrawal']!()).wait()
+  expect(await tick()).toEqual([])
+  await chain.mine(4)
+  expect(await tick()).toEqual([{ client: address, taken: String(-3n * OPEN) }])
+  expect([books.spendable, books.leaving.size]).toEqual([before, 0])
+
+  const leaf = (spent: bigint) => packLeaf({ kind: 2, address, amount: spent })
+  const ports = {
+    finalBlock: () => state.finalBlock(),
+    clients: state.clients.bind(state),
+    pool: state.pool.bind(state),
+    ledger: async () => ({ credited: before as bigint, out: 0n, owed: before as bigint }),
+  }
+  expect(await reconcile(leaf(before), [], ports)).toMatchObject({ clients: 1, surplus: 0n })
+  await expect(reconcile(leaf(before + 1n), [], ports)).rejects.toThrow(`spent ${before + 1n} of`)
+  // Tokens that nobody deposited count for nothing.
+  await (await chain.token['transfer']!(chain.deployment.contracts.escrow, OPEN)).wait()
+  await chain.mine(4)
+  await expect(reconcile(leaf(before + 1n), [], ports)).rejects.toThrow('are still to be drawn')
+  await chain.rpc.send('evm_revert', [snapshot])
 })

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { AccountBook } from '../../../functions/accounts/accounts.store.ts'
 import { Balances } from '../../../functions/ledger/balances.store.ts'
 import { ledgerClient } from '../../../functions/ledger/ledger-table.store.ts'
+import { Movements } from '../../../functions/ledger/movements.store.ts'
 import { Objects } from '../../../functions/registry/objects.store.ts'
 import { Records } from '../../../functions/registry/records.store.ts'
 import { LedgerDeposits } from '../../../functions/settlement/deposits/deposit-book.store.ts'
@@ -147,7 +148,8 @@ describe('deposits in DynamoDB', () => {
   test('credit once, wait without an account, never move the cursor back', async () => {
     const records = new Records(table, ledgerClient(raw))
     const balances = new Balances(table, ledgerClient(raw))
-    const book = new LedgerDeposits({ table, chainId: 7, escrow: TO }, balances, records, ledgerClient(raw))
+    const movements = new Movements(table, ledgerClient(raw))
+    const book = new LedgerDeposits({ table, chainId: 7, escrow: TO }, movements, records, ledgerClient(raw))
     const client = `0x${'c1'.repeat(20)}`
     const account = 'acc_aaaaaaaaaaaaaaaaaaaaaaaa'
     const deposit = { client, amount: 2n ** 90n, transactionHash: '0xab', logIndex: 1, block: 12 }

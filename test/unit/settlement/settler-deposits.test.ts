@@ -23,6 +23,8 @@ const world = (logs: Deposit[], final: number, accounts = new Set(['0xaa'])) => 
   const state = { cursor: undefined as number | undefined, final, maxRange: 1_000, failAt: 0 }
   const source: DepositSource = {
     finalBlock: async () => state.final,
+    latestBlock: async () => state.final,
+    requests: async () => [],
     deposits: async (from, to) => {
       if (to - from + 1 > state.maxRange) throw new RangeTooLarge()
       scans.push([from, to])
@@ -41,6 +43,7 @@ const world = (logs: Deposit[], final: number, accounts = new Set(['0xaa'])) => 
       credits.set(reference, amount)
       return 'credited'
     },
+    leave: async () => {},
     keepUnmatched: async (found, reference) => {
       waiting.set(reference, found)
     },
