@@ -10,7 +10,7 @@ export interface ChainIdentity {
 }
 
 /** The RPC serves another chain, or other code at the address: nothing is signed for it, and nothing believed from it. */
-export class WrongChain extends Error {}
+class WrongChain extends Error {}
 
 /** Once a process is enough: code does not change under an address (EIP-6780), and a URL seldom changes its chain. */
 export const checkIdentity = async (rpc: JsonRpcProvider, expected: ChainIdentity): Promise<void> => {
