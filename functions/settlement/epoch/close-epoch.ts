@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import canonicalize from 'canonicalize'
 import type { Receipt } from '#schema/receipt'
 import { type Accounts, type Posted, writeAccounts } from './closing.ts'
@@ -13,7 +14,7 @@ import { type LogObject, readReceiptLog } from './receipt-log.ts'
 import { receiptLeaf, receiptsTree } from './receipts-tree.ts'
 import { EpochRefused } from './refusal.ts'
 import { rootByFrontier } from './root-by-frontier.ts'
-import { calculateFromSet } from './set-calculator.ts'
+import { setCalculator } from './set-calculator.ts'
 import { streamCalculator } from './stream-calculator.ts'
 
 export interface EpochSource {
@@ -64,12 +65,8 @@ export interface ClosedEpoch {
 export const closeEpoch = async (source: EpochSource, keccak: Keccak): Promise<ClosedEpoch> => {
   const inputs = parseEpochInputs(source.inputs)
   await checkPrevious(inputs, source.previousBalances, keccak)
-  const { receipts, leaves, accounts } = readAndCalculate(source.objects, inputs, keccak)
-  const text = agree(
-    'lines, charges and sums',
-    writeAccounts(accounts),
-    writeAccounts(calculateFromSet(receipts, inputs)),
-  )
+  const { receipts, leaves, accounts, again } = readAndCalculate(source.objects, inputs, keccak)
+  const text = agree('lines, charges and sums', writeAccounts(accounts), writeAccounts(again))
   const posted = postBalances(source.previousBalances, inputs, accounts)
   agree('balances', describe(posted), describe(postByScan(source.previousBalances, inputs, accounts)))
   const tree = buildTree(keccak, posted.packed, inputs.treeDepth)
@@ -98,7 +95,7 @@ export const closeEpoch = async (source: EpochSource, keccak: Keccak): Promise<C
     receiptsRoot: hex(rootOf(keccak, proofs.tree)),
     dataHash: dataHash(inputs),
     ...totals(accounts, posted),
-    receipts: receipts.length,
+    receipts,
     payees: new Set(accounts.lines.map(({ payee }) => payee)).size,
     leaves: posted.packed.length / LEAF_BYTES,
     treeDepth: inputs.treeDepth,
@@ -111,21 +108,27 @@ export const closeEpoch = async (source: EpochSource, keccak: Keccak): Promise<C
   return { epoch, files }
 }
 
+/** Receipts that are kept for the second calculator until it takes them: memory stays the same however long the log is. */
+const BATCH = 1_000
+
 const readAndCalculate = (objects: Iterable<LogObject>, inputs: EpochInputs, keccak: Keccak) => {
   const checker = receiptChecker(inputs)
-  const calculator = streamCalculator(inputs)
-  const receipts: Receipt[] = []
+  const first = streamCalculator(inputs)
+  const second = setCalculator(inputs)
+  let batch: Receipt[] = []
   const leaves: { id: string; leaf: Uint8Array }[] = []
   const quarantined = new Set(inputs.quarantined.map(({ receiptId }) => receiptId))
   for (const logged of readReceiptLog(objects, inputs.epoch, quarantined)) {
     checker.check(logged)
-    calculator.add(logged.receipt)
+    first.add(logged.receipt)
     leaves.push({ id: logged.receipt.billing.receiptId, leaf: receiptLeaf(keccak, logged.line) })
-    // The calculators do not need the spans, and they are most of a receipt.
-    receipts.push({ ...logged.receipt, attribution: { ...logged.receipt.attribution, spans: [] } })
+    if (batch.push(logged.receipt) < BATCH) continue
+    second.add(batch)
+    batch = []
   }
+  second.add(batch)
   checker.finish()
-  return { receipts, leaves, accounts: calculator.finish() }
+  return { receipts: leaves.length, leaves, accounts: first.finish(), again: second.finish() }
 }
 
 /** The previous balances must be those that the inputs name, and have the previous root. */
@@ -164,7 +167,7 @@ const totals = (accounts: Accounts, posted: Posted) => {
 }
 
 const agree = <Value>(what: string, first: Value, second: Value): Value => {
-  if (canonicalize(first) !== canonicalize(second))
+  if (!isDeepStrictEqual(first, second))
     throw new EpochRefused('calculators-differ', `the two calculators disagree on the ${what}`)
   return first
 }

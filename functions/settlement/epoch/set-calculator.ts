@@ -1,35 +1,56 @@
 import type { Receipt } from '#schema/receipt'
-import { type Accounts, byText, type Capacity, type Charge, type ClusterSum, type EarnedLine } from './closing.ts'
+import { type Accounts, byText, type Capacity, type Charge, type ClusterSum } from './closing.ts'
 import type { EpochInputs } from './inputs.ts'
 
 const FINE = 1_048_576n
 type Datanets = Receipt['billing']['datanets']
+/** What the receipts of one adapter leave to evidence; its Datanets never change. */
+type EvidencePool = { adapterId: string; units: bigint; datanets: Datanets }
 type Entry = { adapterId: string; as: Capacity; payee: string; amount: bigint }
 
 /**
- * Second of the two epoch calculators: takes the whole set of receipts, makes flat tables of small facts (who, what,
- * how much) and sums them by key at the end. Written apart from `stream-calculator.ts` from the same rule
- * (attribution.md C); it imports none of its arithmetic, so that one slip cannot pass in both.
+ * Second of the two epoch calculators: takes receipts by the batch, makes flat tables of small facts (who, what, how much)
+ * and sums each table by its key, so that it stays as small as the keys are few. Written apart from `stream-calculator.ts`
+ * from the same rule (attribution.md C); it imports none of its arithmetic, so that one slip cannot pass in both.
  */
-export const calculateFromSet = (receipts: readonly Receipt[], inputs: EpochInputs): Accounts => {
-  const byAdapter = Map.groupBy(receipts, ({ billing }) => billing.adapterId)
-  const sumsOf = new Map(
-    [...byAdapter].map(([adapterId, own]) => [adapterId, sumClusters(own.flatMap(effectsOfReceipt))]),
-  )
-  const entries: Entry[] = [
-    ...receipts.flatMap((receipt) => feeEntries(receipt)),
-    ...receipts.flatMap(
-      (receipt) => residualParts(receipt, inputs.treasury).filter(({ payee }) => payee !== undefined) as Entry[],
-    ),
-    ...[...byAdapter].flatMap(([adapterId, own]) =>
-      evidenceEntries(adapterId, own, sumsOf.get(adapterId) ?? [], inputs),
-    ),
-  ]
+export const setCalculator = (inputs: EpochInputs) => {
+  const entries = new Map<string, Entry>()
+  const sums = new Map<string, Map<string, ClusterSum>>()
+  const charges = new Map<string, Charge>()
+  const pools = new Map<string, EvidencePool>()
   return {
-    lines: sumLines(entries),
-    charges: chargesOf(receipts, inputs.treasury),
-    sums: [...sumsOf.keys()].sort().flatMap((adapterId) => sumsOf.get(adapterId)!),
+    add(batch: readonly Receipt[]): void {
+      const residuals = batch.flatMap((receipt) => residualParts(receipt, inputs.treasury))
+      const named = residuals.filter(({ payee }) => payee !== undefined) as Entry[]
+      book(entries, [...batch.flatMap(feeEntries), ...named], entryKey, ['amount'])
+      for (const receipt of batch) {
+        const { adapterId } = receipt.billing
+        const ofAdapter = sums.get(adapterId) ?? new Map<string, ClusterSum>()
+        sums.set(adapterId, ofAdapter)
+        book(ofAdapter, effectsOfReceipt(receipt), ({ cluster }) => cluster, ['provenance', 'influence'])
+      }
+      book(
+        charges,
+        batch.map((receipt) => chargeOf(receipt, inputs.treasury)),
+        ({ client }) => client,
+        ['fees', 'refunds'],
+      )
+      book(pools, batch.map(poolOf), ({ adapterId }) => adapterId, ['units'])
+    },
+    finish(): Accounts {
+      const clusters = new Map([...sums].map(([adapterId, ofAdapter]) => [adapterId, sorted(ofAdapter)]))
+      for (const pool of pools.values())
+        book(entries, evidenceEntries(pool, clusters.get(pool.adapterId)!, inputs), entryKey, ['amount'])
+      const lines = sorted(entries).filter(({ amount }) => amount !== 0n)
+      return { lines, charges: sorted(charges), sums: sorted(clusters).flat() }
+    },
   }
+}
+
+export const calculateFromSet = (receipts: readonly Receipt[], inputs: EpochInputs): Accounts => {
+  const calculator = setCalculator(inputs)
+  calculator.add(receipts)
+  return calculator.finish()
 }
 
 const feeEntries = ({ billing, attribution }: Receipt): Entry[] => {
@@ -52,18 +73,24 @@ const residualParts = ({ billing, attribution }: Receipt, treasury: string) => {
   })
 }
 
+const poolOf = ({ billing, attribution }: Receipt): EvidencePool => ({
+  adapterId: billing.adapterId,
+  units: BigInt(attribution.pools.provenance) + BigInt(attribution.pools.influence),
+  datanets: billing.datanets,
+})
+
 /** Contributors' lines of one adapter, and what is left of its evidence pools for the treasuries. */
-const evidenceEntries = (adapterId: string, own: Receipt[], sums: ClusterSum[], inputs: EpochInputs): Entry[] => {
-  const units = total(
-    own.map(({ attribution }) => BigInt(attribution.pools.provenance) + BigInt(attribution.pools.influence)),
-  )
+const evidenceEntries = (
+  { adapterId, units, datanets }: EvidencePool,
+  sums: ClusterSum[],
+  inputs: EpochInputs,
+): Entry[] => {
   const byContributor = Map.groupBy(sums, ({ contributor }) => contributor)
   const contributors = inputs.accounts.map(({ accountId }) => accountId).filter((account) => byContributor.has(account))
   const earned = contributors.map((account) =>
     total(byContributor.get(account)!.map(({ provenance, influence }) => provenance + positive(influence))),
   )
   const amounts = hamilton(units, [...earned, units * FINE - total(earned)])
-  const datanets = own[0]!.billing.datanets
   const left = hamilton(amounts[contributors.length]!, trained(datanets))
   return [
     ...contributors.map((payee, i): Entry => ({ adapterId, as: 'contributor', payee, amount: amounts[i]! })),
@@ -74,18 +101,11 @@ const evidenceEntries = (adapterId: string, own: Receipt[], sums: ClusterSum[], 
   ]
 }
 
-const chargesOf = (receipts: readonly Receipt[], treasury: string): Charge[] =>
-  [...Map.groupBy(receipts, ({ billing }) => billing.payer)]
-    .map(([client, own]) => ({
-      client,
-      fees: total(own.map(({ billing }) => BigInt(billing.fee))),
-      refunds: total(
-        own
-          .flatMap((receipt) => residualParts(receipt, treasury).filter(({ payee }) => payee === undefined))
-          .map(({ amount }) => amount),
-      ),
-    }))
-    .sort((a, b) => byText(a.client, b.client))
+const chargeOf = (receipt: Receipt, treasury: string): Charge => {
+  const back = residualParts(receipt, treasury).filter(({ payee }) => payee === undefined)
+  const { payer, fee } = receipt.billing
+  return { client: payer, fees: BigInt(fee), refunds: total(back.map(({ amount }) => amount)) }
+}
 
 /** Effect of one receipt on every cluster that is neither the payer's nor of a linked account, fine units. */
 export const effectsOfReceipt = ({ billing, attribution }: Receipt): ClusterSum[] => {
@@ -114,21 +134,26 @@ export const effectsOfReceipt = ({ billing, attribution }: Receipt): ClusterSum[
     })
 }
 
-/** Effects of one adapter's receipts, summed by cluster. */
-const sumClusters = (effects: readonly ClusterSum[]): ClusterSum[] =>
-  [...Map.groupBy(effects, ({ cluster }) => cluster).values()]
-    .map((same) => ({
-      ...same[0]!,
-      provenance: total(same.map(({ provenance }) => provenance)),
-      influence: total(same.map(({ influence }) => influence)),
-    }))
-    .sort((a, b) => byText(a.cluster, b.cluster))
+const entryKey = ({ adapterId, as, payee }: Entry) => `${adapterId} ${as} ${payee}`
 
-const sumLines = (entries: readonly Entry[]): EarnedLine[] =>
-  [...Map.groupBy(entries, ({ adapterId, as, payee }) => `${adapterId} ${as} ${payee}`).values()]
-    .map((same) => ({ ...same[0]!, amount: total(same.map(({ amount }) => amount)) }))
-    .filter(({ amount }) => amount !== 0n)
-    .sort((a, b) => byText(a.adapterId, b.adapterId) || byText(a.as, b.as) || byText(a.payee, b.payee))
+/** Adds facts to a table that has one row a key: the fields named are summed. */
+const book = <Field extends string, Fact extends Record<Field, bigint>>(
+  table: Map<string, Fact>,
+  facts: readonly Fact[],
+  keyOf: (fact: Fact) => string,
+  fields: readonly Field[],
+): void => {
+  for (const fact of facts) {
+    const key = keyOf(fact)
+    const row = table.get(key)
+    if (!row) table.set(key, { ...fact })
+    else for (const field of fields) row[field] = (row[field] + fact[field]) as Fact[Field]
+  }
+}
+
+/** Rows by their keys: ids and capacities have neither blanks nor capitals, so the text orders them field by field. */
+const sorted = <Row>(table: Map<string, Row>): Row[] =>
+  [...table].sort(([a], [b]) => byText(a, b)).map(([, row]) => row)
 
 const total = (values: readonly bigint[]): bigint => values.reduce((sum, value) => sum + value, 0n)
 const positive = (value: bigint): bigint => (value > 0n ? value : 0n)
@@ -143,16 +168,15 @@ const trained = (datanets: Datanets): bigint[] => {
   return tokens.some((count) => count > 0n) ? tokens : tokens.map(() => 1n)
 }
 
-/** Largest remainder by picking the largest one as often as units are left; the earliest wins a tie. */
+/** Largest remainder: one unit more for each of the largest, in their order, the earliest first in a tie. */
 const hamilton = (amount: bigint, weights: readonly bigint[]): bigint[] => {
   const whole = total(weights)
   if (whole === 0n) return weights.map(() => 0n)
   const result = weights.map((weight) => (amount * weight) / whole)
+  const left = Number(amount - total(result))
+  if (left === 0) return result
   const open = weights.map((weight, i) => amount * weight - result[i]! * whole)
-  for (let left = amount - total(result); left > 0n; left--) {
-    const winner = open.reduce((best, value, i) => (value > open[best]! ? i : best), 0)
-    result[winner]! += 1n
-    open[winner] = -1n
-  }
+  const order = [...open.keys()].sort((a, b) => (open[a]! === open[b]! ? a - b : open[a]! > open[b]! ? -1 : 1))
+  for (const winner of order.slice(0, left)) result[winner]! += 1n
   return result
 }
