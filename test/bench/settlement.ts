@@ -1,14 +1,17 @@
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { benchClose } from './settlement/close.ts'
 import { benchGas } from './settlement/gas.ts'
 import { benchOpenZeppelin, benchOurs } from './settlement/tree.ts'
 
 const HELP = `usage: npm run bench:settlement [-- --quick --seed N]
 
-The Merkle tree of an epoch beside @openzeppelin/merkle-tree, and the gas of epochs, claims and pushes on anvil beside
-claims in the shapes of Morpho's and Merkl's distributors, all in this run. --quick takes a tenth of the leaves.
+The Merkle tree of an epoch beside @openzeppelin/merkle-tree, the close of an epoch from its receipt log, and the gas of
+epochs, claims and pushes on anvil beside claims in the shapes of Morpho's and Merkl's distributors, all in this run.
+--quick takes a tenth of the leaves and receipts.
 `
 const LARGE = 1_000_000
+const RECEIPTS = 100_000
 
 const usage = (message: string): never => {
   process.stderr.write(`${message}\n${HELP}`)
@@ -41,6 +44,9 @@ process.stderr.write(`tree of ${count} leaves\n`)
 const tree = await benchOurs(count, seed)
 process.stderr.write(`@openzeppelin/merkle-tree with ${peerCount} leaves\n`)
 const openZeppelin = benchOpenZeppelin(peerCount, seed)
+const receipts = values.quick ? RECEIPTS / 10 : RECEIPTS
+process.stderr.write(`close of an epoch with ${receipts} receipts\n`)
+const close = await benchClose(receipts, seed)
 process.stderr.write('gas on anvil\n')
 const started = performance.now()
 const gas = await benchGas()
@@ -62,7 +68,7 @@ const result = {
   seed,
   quick: values.quick,
   machine: { cpu: cpus()[0]?.model ?? '', cores: cpus().length, gpu: null },
-  ours: { tree, gas: ours, settlementSeconds },
+  ours: { tree, close, gas: ours, settlementSeconds },
   peers: {
     '@openzeppelin/merkle-tree 1.0.8': {
       ...openZeppelin,
@@ -75,11 +81,32 @@ const result = {
     reached('epoch update', { value: ours.epochUpdate }, 190_000, 'gas'),
     reached('pushed payee, repeat, every leaf due', { value: ours.pushDense.gas }, 20_000, 'gas'),
     reached('pushed payee, calldata, every leaf due', { value: ours.pushDense.bytes }, 36, 'bytes'),
+    // Where a push costs less than a claim of the payee's own, the settler pushes.
+    {
+      ...reached('pushed payee, first payment', { value: ours.pushFirst.gas }, ours.claimFirst, 'gas'),
+      peer: ours.claimFirst,
+    },
+    {
+      ...reached('pushed payee, repeat, 10% due', { value: ours.pushTenth.gas }, ours.claimRepeat, 'gas'),
+      peer: ours.claimRepeat,
+    },
+    {
+      ...reached('pushed payee, repeat, 1% due', { value: ours.pushHundredth.gas }, ours.claimRepeat, 'gas'),
+      peer: ours.claimRepeat,
+    },
     reached('first claim', { value: ours.claimFirst }, 107_000, 'gas'),
     reached('repeat claim', { value: ours.claimRepeat }, 73_000, 'gas'),
     { ...reached('tree of 1 M leaves', large(tree.build), 1, 's'), peer: extrapolated },
     reached('tree of 1 M leaves, memory of the process', large(tree.peakMb), 250, 'MB'),
     reached('10,000 of 1 M payees changed', large(tree.update10000 * 1000), 60, 'ms'),
+    reached(
+      'close of an epoch with 100,000 receipts, CPU of the process',
+      values.quick
+        ? { value: null, why: `--quick closes ${receipts} receipts, not ${RECEIPTS}` }
+        : { value: close.cpuSeconds },
+      20,
+      's',
+    ),
   ],
 }
 process.stdout.write(`${JSON.stringify(result)}\n`)

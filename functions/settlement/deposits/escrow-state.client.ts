@@ -1,7 +1,7 @@
 import { Interface, type JsonRpcProvider } from 'ethers'
 import escrowAbi from '../../../contracts/abi/InferenceEscrow.json' with { type: 'json' }
 import { settlementInterface } from '../settler/calls.ts'
-import { type ChainIdentity, checkIdentity } from '../settler/chain-identity.client.ts'
+import { type ChainIdentity, checkIdentity, finalHead } from '../settler/chain-identity.client.ts'
 import type { EscrowClient, WithdrawalSource } from './follow-withdrawals.ts'
 import type { ReconcilePorts } from './reconcile.ts'
 
@@ -23,9 +23,7 @@ export class EscrowState implements WithdrawalSource, Pick<ReconcilePorts, 'fina
 
   async finalBlock(): Promise<number> {
     await checkIdentity(this.#rpc, this.#identity)
-    const block = await this.#rpc.getBlock(this.#finality)
-    if (!block) throw new Error(`the RPC has no ${this.#finality} block`)
-    return block.number
+    return (await finalHead(this.#rpc, this.#finality)).number
   }
 
   client(address: string, view: 'latest' | 'final'): Promise<EscrowClient> {

@@ -1,6 +1,6 @@
 import { Interface, type JsonRpcProvider, type Log } from 'ethers'
 import escrowAbi from '../../../contracts/abi/InferenceEscrow.json' with { type: 'json' }
-import { type ChainIdentity, checkIdentity } from '../settler/chain-identity.client.ts'
+import { type ChainIdentity, checkIdentity, finalHead } from '../settler/chain-identity.client.ts'
 import { type Deposit, type DepositSource, RangeTooLarge } from './scan-deposits.ts'
 
 const escrowInterface = new Interface(escrowAbi)
@@ -23,9 +23,7 @@ export class EscrowLogs implements DepositSource {
 
   async finalBlock(): Promise<number> {
     await checkIdentity(this.#rpc, this.#identity)
-    const block = await this.#rpc.getBlock(this.#finality)
-    if (!block) throw new Error(`the RPC has no ${this.#finality} block`)
-    return block.number
+    return (await finalHead(this.#rpc, this.#finality)).number
   }
 
   latestBlock(): Promise<number> {
@@ -53,10 +51,16 @@ export class EscrowLogs implements DepositSource {
 
   async #logs(topic: string, fromBlock: number, toBlock: number): Promise<Log[]> {
     const filter = { address: this.#identity.contract, topics: [topic], fromBlock, toBlock }
-    return this.#rpc.getLogs(filter).catch((error: Error & { error?: { message?: string } }) => {
+    const logs = await this.#rpc.getLogs(filter).catch((error: Error & { error?: { message?: string } }) => {
       if (toBlock > fromBlock && TOO_LARGE.test(`${error.message} ${error.error?.message}`))
         throw new RangeTooLarge(error.message)
       throw error
     })
+    for (const log of logs) {
+      const ours = log.address.toLowerCase() === this.#identity.contract.toLowerCase() && log.topics[0] === topic
+      if (!ours || log.removed || log.blockNumber < fromBlock || log.blockNumber > toBlock)
+        throw new Error(`the RPC answered with a log that was not asked for: ${log.transactionHash}:${log.index}`)
+    }
+    return logs
   }
 }

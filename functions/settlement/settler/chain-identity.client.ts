@@ -1,4 +1,4 @@
-import { type JsonRpcProvider, keccak256 } from 'ethers'
+import { type Block, type JsonRpcProvider, keccak256 } from 'ethers'
 
 /** The contract that the operator deployed, as `deployments/<chainId>.json` describes it. */
 export interface ChainIdentity {
@@ -19,4 +19,18 @@ export const checkIdentity = async (rpc: JsonRpcProvider, expected: ChainIdentit
   const found = keccak256(await rpc.getCode(expected.contract))
   if (found !== expected.codeHash)
     throw new WrongChain(`the code at ${expected.contract} has the hash ${found}, not ${expected.codeHash}`)
+}
+
+/**
+ * The final block, or an error where the node contradicts itself: a final block ahead of the head, or two blocks of
+ * one number, are a guess, and no money moves on a guess.
+ */
+export const finalHead = async (rpc: JsonRpcProvider, tag: string): Promise<Block> => {
+  const [final, latest] = [await rpc.getBlock(tag), await rpc.getBlock('latest')]
+  if (!final || !latest) throw new Error(`the RPC has no ${final ? 'latest' : tag} block`)
+  if (final.number > latest.number)
+    throw new WrongChain(`the RPC calls block ${final.number} ${tag}, its latest is ${latest.number}`)
+  const again = await rpc.getBlock(final.number)
+  if (again?.hash !== final.hash) throw new WrongChain(`the RPC has two blocks ${final.number}`)
+  return final
 }

@@ -8,7 +8,7 @@ import {
   type TransactionReceipt,
 } from 'ethers'
 import { settlementInterface } from './calls.ts'
-import { checkIdentity } from './chain-identity.client.ts'
+import { checkIdentity, finalHead } from './chain-identity.client.ts'
 import type { Market } from './fees.ts'
 import { CallReverts, type Chain, type MinedReceipt, type SettlementState, type View } from './ports.ts'
 
@@ -39,10 +39,15 @@ const KNOWN = /already known|already imported|known transaction|nonce too low|no
 const UNDERPRICED = /underpriced|less than block base fee|below base fee|max fee per gas/i
 
 /** A provider that neither caches nor guesses the network. */
-export const provider = ({ rpcUrl, chainId }: Pick<ChainOptions, 'rpcUrl' | 'chainId'>): JsonRpcProvider => {
+export const provider = (
+  { rpcUrl, chainId }: Pick<ChainOptions, 'rpcUrl' | 'chainId'>,
+  timeoutMs = RPC_TIMEOUT_MS,
+): JsonRpcProvider => {
   const network = Network.from(chainId)
   const request = new FetchRequest(rpcUrl)
-  request.timeout = RPC_TIMEOUT_MS
+  request.timeout = timeoutMs
+  // "Too many requests" is tried again for about two seconds; then the run ends, and the next tick comes by itself.
+  request.setThrottleParams({ maxAttempts: 4, slotInterval: 250 })
   return new JsonRpcProvider(request, network, { staticNetwork: network, cacheTimeout: -1 })
 }
 
@@ -134,8 +139,9 @@ export class EvmChain implements Chain {
   }
 
   async #block(view: View) {
-    const block = await this.#rpc.getBlock(this.#tag(view))
-    if (!block) throw new Error(`the RPC has no ${this.#tag(view)} block`)
+    if (view === 'final') return finalHead(this.#rpc, this.#options.finality)
+    const block = await this.#rpc.getBlock('latest')
+    if (!block) throw new Error('the RPC has no latest block')
     return block
   }
 

@@ -184,4 +184,13 @@ describe('a settler on a real chain', () => {
       'serves chain 31337, not 1',
     )
   })
+
+  test('another code than the deployed one is refused before anything is signed', async () => {
+    ledger.pay(someone(), OPEN)
+    ledger.close()
+    const signer = { address: chain.settler.address, sign: () => Promise.reject(new Error('signed')) }
+    const other = { codeHash: `0x${'1'.repeat(64)}` }
+    await expect(settleEpochs(options({ chain: evmChain(other), signer }))).rejects.toThrow('has the hash')
+    expect(durable.items.size).toBe(0)
+  })
 })
