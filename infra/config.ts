@@ -66,6 +66,18 @@ export const Config = z.strictObject({
     .strictObject({
       schedule: z.string().default('rate(1 day)'),
       settleEvery: z.string().default('rate(5 minutes)'),
+      /** Keys that signed receipts before the present one: they stay published, with the end of their validity. */
+      pastReceiptKeys: z
+        .array(
+          z.strictObject({
+            keyId: z.string().min(1),
+            algorithm: z.literal('ECDSA_SHA_256'),
+            publicKey: z.string().min(1),
+            from: z.iso.datetime(),
+            until: z.iso.datetime(),
+          }),
+        )
+        .default([]),
       graceSeconds: z.number().int().min(1).max(3600).default(330),
     })
     .prefault({}),

@@ -1,5 +1,6 @@
 import { Duration } from 'aws-cdk-lib'
 import { Alarm, ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
+import type { IKey } from 'aws-cdk-lib/aws-kms'
 import {
   Choice,
   Condition,
@@ -29,10 +30,14 @@ export class EpochClose extends Construct {
   readonly flow: StateMachine
   readonly #storage: Storage
 
-  constructor(scope: Construct, id: string, { storage, settler }: { storage: Storage; settler?: HouseFunction }) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { storage, receiptsKey, settler }: { storage: Storage; receiptsKey: IKey; settler?: HouseFunction },
+  ) {
     super(scope, id)
     this.#storage = storage
-    const steps = this.#steps()
+    const steps = this.#steps(receiptsKey)
     const step = (name: string, lambdaFunction: HouseFunction, resultPath: string) =>
       new LambdaInvoke(this, name, {
         lambdaFunction,
@@ -96,7 +101,7 @@ export class EpochClose extends Construct {
     })
   }
 
-  #steps() {
+  #steps(receiptsKey: IKey) {
     const storage = this.#storage
     const { epoch, platform } = House.of(this).config
     const begin = new MoneyFunction(this, 'BeginClose', storage, {
@@ -127,11 +132,13 @@ export class EpochClose extends Construct {
     }).objects(['receipt-log/*', 'epochs/*'], 's3:GetObject', 's3:PutObject')
     const record = new MoneyFunction(this, 'RecordClose', storage, {
       verb: 'close-epoch-record',
-      description: 'Records the closed epoch',
+      description: 'Records the closed epoch, signs its receipts root',
+      environment: { RECEIPTS_KEY_ID: receiptsKey.keyArn },
       timeout: Duration.minutes(10),
     })
       .ledger('dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem')
-      .objects(['epochs/*', 'receipt-log/*'], 's3:GetObject')
+      .allow(['kms:Sign'], [receiptsKey.keyArn])
+      .objects(['epochs/*', 'receipt-log/*'], 's3:GetObject', 's3:PutObject')
     return { begin, fix, calculate, record, reconcile: this.#reconcile() }
   }
 

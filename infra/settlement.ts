@@ -31,7 +31,11 @@ export class Settlement extends Construct {
     receiptLog.feeds(writer, { batchSize: 500, batchWindow: Duration.seconds(1), maxConcurrency: 5 })
 
     const workers = chain && new ChainWorkers(this, 'Chain', { storage, chain, settlerKey, watcherKey })
-    const { flow } = new EpochClose(this, 'Epoch', { storage, ...(workers ? { settler: workers.settler } : {}) })
+    const receiptsKey = this.#key('Receipts', KeySpec.ECC_NIST_P256, 'Signs the receipts root of each epoch')
+    const { flow } = new EpochClose(this, 'Epoch', {
+      ...{ storage, receiptsKey },
+      ...(workers ? { settler: workers.settler } : {}),
+    })
     new HouseSchedule(this, 'CloseSchedule', {
       expression: config.epoch.schedule,
       target: flow,
@@ -51,6 +55,14 @@ export class Settlement extends Construct {
         verb: 'list-epochs',
         description: 'Epochs',
       }).ledgerIndex(),
+      listReceiptKeys: new MoneyFunction(this, 'ListReceiptKeys', storage, {
+        verb: 'list-receipt-keys',
+        description: 'Published keys that sign receipts',
+        environment: {
+          RECEIPTS_KEY_ID: receiptsKey.keyArn,
+          PAST_RECEIPT_KEYS: JSON.stringify(config.epoch.pastReceiptKeys),
+        },
+      }).allow(['kms:GetPublicKey', 'kms:DescribeKey'], [receiptsKey.keyArn]),
       getPayee: new MoneyFunction(this, 'GetPayee', storage, {
         verb: 'get-payee',
         description: 'Accrued and claimable of an address',
@@ -75,13 +87,13 @@ export class Settlement extends Construct {
 
   /** secp256k1 in KMS: the key that signs never leaves it. Its address is what the contracts are told. */
   #signingKey(name: 'Settler' | 'Watcher'): Key {
-    const key = new Key(this, `${name}Key`, {
-      keySpec: KeySpec.ECC_SECG_P256K1,
-      keyUsage: KeyUsage.SIGN_VERIFY,
-      description: `${name} of OpenLedger's settlement`,
-      removalPolicy: House.of(this).config.stage === 'prod' ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
-    })
+    const key = this.#key(name, KeySpec.ECC_SECG_P256K1, `${name} of OpenLedger's settlement`)
     new CfnOutput(this, `${name}KeyArn`, { value: key.keyArn }).overrideLogicalId(`${name}KeyArn`)
     return key
+  }
+
+  #key(name: string, keySpec: KeySpec, description: string): Key {
+    const removalPolicy = House.of(this).config.stage === 'prod' ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY
+    return new Key(this, `${name}Key`, { keySpec, keyUsage: KeyUsage.SIGN_VERIFY, description, removalPolicy })
   }
 }

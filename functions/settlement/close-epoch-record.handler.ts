@@ -2,18 +2,20 @@ import * as z from 'zod'
 import { Epochs } from '#ledger/epochs.store'
 import { Movements } from '#ledger/movements.store'
 import { Objects } from '#registry/objects.store'
+import { now } from '#runtime/clock'
 import { environment } from '#runtime/environment'
 import { OpenLedgerError } from '#schema/errors'
 import { EpochLog } from './epoch/epoch-log.store.ts'
+import { signBatch } from './receipts-signer.client.ts'
 
-const env = environment('LEDGER_TABLE', 'RECEIPTS_BUCKET')
+const env = environment('LEDGER_TABLE', 'RECEIPTS_BUCKET', 'RECEIPTS_KEY_ID')
 const epochs = new Epochs(env.LEDGER_TABLE)
 const movements = new Movements(env.LEDGER_TABLE)
 const log = new EpochLog(new Objects(env.RECEIPTS_BUCKET))
 
 /**
- * Last step: the closed epoch becomes the ledger's record, from which the settler takes it, and residuals that go back to
- * clients become spendable again. Repeating it changes nothing.
+ * Last step: the closed epoch becomes the ledger's record, from which the settler takes it, its receipts root is signed, and
+ * residuals that go back to clients become spendable again. Repeating it changes nothing.
  */
 export const handler = async (input: unknown): Promise<{ epoch: number; state: string }> => {
   const { epoch } = z.looseObject({ epoch: z.number().int().min(1) }).parse(input)
@@ -35,6 +37,11 @@ export const handler = async (input: unknown): Promise<{ epoch: number; state: s
       payees,
       closedAt,
     })
+  if (!(await log.signature(epoch)))
+    await log.saveSignature(
+      epoch,
+      await signBatch(env.RECEIPTS_KEY_ID, { epoch, receiptsRoot, dataHash }, now().toISOString()),
+    )
   await refundClients(epoch)
   return { epoch, state: known?.state ?? 'closed' }
 }

@@ -4,13 +4,16 @@ import { apiDoor } from '#runtime/api-door'
 import { environment } from '#runtime/environment'
 import { OpenLedgerError } from '#schema/errors'
 import { Receipt } from '#schema/receipt'
+import { EpochLog } from './epoch/epoch-log.store.ts'
 import { loadKeccak } from './epoch/keccak.ts'
 import { Proofs } from './epoch/proofs.store.ts'
 import { effectOf } from './epoch/receipt-proof.ts'
 
 const env = environment('LEDGER_TABLE', 'RECEIPTS_BUCKET')
 const receipts = new Receipts(env.LEDGER_TABLE)
-const proofs = new Proofs(new Objects(env.RECEIPTS_BUCKET), await loadKeccak())
+const objects = new Objects(env.RECEIPTS_BUCKET)
+const proofs = new Proofs(objects, await loadKeccak())
+const log = new EpochLog(objects)
 const chainId = process.env['CHAIN_ID']
 const settlement = process.env['SETTLEMENT_ADDRESS']
 
@@ -33,6 +36,7 @@ export const handler = apiDoor('getReceiptProof', async ({ caller, params }) => 
     completedAt: found.completedAt,
   })
   const { receiptsRoot, root, dataHash, number } = proof.file
+  const signature = await log.signature(number)
   return {
     format: 'openledger-receipt-proof-1',
     epoch: number,
@@ -43,6 +47,7 @@ export const handler = apiDoor('getReceiptProof', async ({ caller, params }) => 
     index: proof.index,
     siblings: proof.siblings,
     effect: effectOf(receipt),
+    ...(signature ? { signature } : {}),
     ...(chainId && settlement ? { chain: { chainId: Number(chainId), settlement } } : {}),
   }
 })

@@ -5,7 +5,7 @@ import { recompute } from './epoch/recompute.ts'
 
 const HELP = `Usage:
   npm run epoch -- recompute --receipts FILE_OR_DIR --out DIR [--root 0x..] [--previous FILE]
-  npm run epoch -- verify --proof FILE [--rpc URL] [--settlement 0x..]
+  npm run epoch -- verify --proof FILE [--rpc URL] [--settlement 0x..] [--keys FILE]
 
 recompute  From a receipt log alone to lines, cumulative balances, Merkle root and receipts root.
   --receipts   folder with epoch-inputs.json, the log (*.jsonl: one canonical JSON receipt a line) and, from the second
@@ -32,6 +32,7 @@ recompute  From a receipt log alone to lines, cumulative balances, Merkle root a
 verify     Checks a receipt proof (GET /receipts/{id}/proof): Merkle path, integer inputs, effect on the epoch's sums.
   --proof      the proof, JSON
   --rpc        also compares the roots with the settlement contract
+  --keys       the published keys (GET /receipt-keys, JSON): also checks who signed the receipts root, and when
   --settlement the contract, instead of the one that the proof names
 `
 
@@ -52,6 +53,7 @@ const options = () => {
         proof: { type: 'string' },
         rpc: { type: 'string' },
         settlement: { type: 'string' },
+        keys: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     })
@@ -69,7 +71,7 @@ const run = async (): Promise<{ result: object; ok: boolean }> => {
   if (positionals.length !== 1) usage('name one of: recompute, verify')
   if (values.root && !/^0x[0-9a-fA-F]{64}$/.test(values.root)) usage('--root must be 0x and 64 hex digits')
   if (values.settlement && !/^0x[0-9a-fA-F]{40}$/.test(values.settlement)) usage('--settlement must be an address')
-  const { receipts, out, root, previous, proof, rpc, settlement } = values
+  const { receipts, out, root, previous, proof, rpc, settlement, keys } = values
   if (positionals[0] === 'recompute') {
     if (!receipts || !out) return usage('recompute needs --receipts and --out')
     return recompute({ receipts, out, root: root?.toLowerCase(), previous })
@@ -77,7 +79,7 @@ const run = async (): Promise<{ result: object; ok: boolean }> => {
   if (positionals[0] === 'verify') {
     if (!proof) return usage('verify needs --proof')
     const { verify } = await import('./epoch/verify.ts')
-    return verify({ proof, rpc, settlement })
+    return verify({ proof, rpc, settlement, keys })
   }
   return usage(`there is no command ${positionals[0]}`)
 }

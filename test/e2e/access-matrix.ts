@@ -49,6 +49,7 @@ const ROWS: Record<RouteId, Row> = {
   getReceipt: { client: OK, builder: OK, contributor: OK, operator: OK, others: 404 },
   getReceiptProof: { client: OK, builder: OK, contributor: OK, operator: OK, others: 404 },
   listReceipts: everybody(OK),
+  listReceiptKeys: everybody(OK),
   getPayee: everybody(OK),
   listEpochs: everybody(OK),
   closeEpoch: everybody(202),

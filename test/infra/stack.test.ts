@@ -31,6 +31,7 @@ const resources = (template: Template) => Object.entries(template.toJSON().Resou
 /** A changed logical id would replace the resource, and what is in it. */
 const LASTING = [
   'AccountsPeople5C21ECCA',
+  'SettlementReceiptsKey89BD0C10',
   'SettlementSettlerKey103F1199',
   'SettlementWatcherKeyA775D32B',
   'StorageData6BB23F4E',

@@ -33,6 +33,24 @@ export const SETTLEMENT_ROUTES = {
     params: receipt,
     reply: z.looseObject({}),
   },
+  listReceiptKeys: {
+    method: 'GET',
+    path: '/receipt-keys',
+    door: 'settlement/list-receipt-keys',
+    access: 'public',
+    summary: 'Keys that sign the receipts of an epoch, with their validity',
+    reply: z.strictObject({
+      items: z.array(
+        z.strictObject({
+          keyId: z.string(),
+          algorithm: z.literal('ECDSA_SHA_256'),
+          publicKey: z.string(),
+          from: z.iso.datetime(),
+          until: z.iso.datetime().nullable(),
+        }),
+      ),
+    }),
+  },
   getPayee: {
     method: 'GET',
     path: '/payees/{address}',

@@ -4,6 +4,7 @@ import { OpenLedgerError } from '#schema/errors'
 import type { ClosedEpoch, EpochFile, EpochSource } from './close-epoch.ts'
 import { EpochInputs, parseEpochInputs } from './inputs.ts'
 import { places } from './places.ts'
+import { ReceiptsSignature } from './receipts-signature.ts'
 
 const PARALLEL = 8
 
@@ -35,6 +36,15 @@ export class EpochLog {
 
   async closed(epoch: number): Promise<EpochFile | undefined> {
     return (await orMissing(this.#objects.json(places.closed(epoch, 'epoch.json')))) as EpochFile | undefined
+  }
+
+  async signature(epoch: number): Promise<ReceiptsSignature | undefined> {
+    const value = await orMissing(this.#objects.json(places.signature(epoch)))
+    return value === undefined ? undefined : ReceiptsSignature.parse(value)
+  }
+
+  async saveSignature(epoch: number, signature: ReceiptsSignature): Promise<void> {
+    await this.#objects.put(places.signature(epoch), JSON.stringify(signature), { contentType: 'application/json' })
   }
 
   /** Cumulative balances of a closed epoch. */

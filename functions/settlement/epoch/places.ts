@@ -9,5 +9,7 @@ export const places = {
   previousBalances: (epoch: number) => `${log(epoch)}previous-balances.bin`,
   /** Written by the operator, on record: receipts that the close passes over, with reasons. */
   quarantined: (epoch: number) => `${log(epoch)}quarantined.json`,
+  /** Signature over the receipts root, written when the epoch is recorded. */
+  signature: (epoch: number) => `epochs/${epoch}/receipts-signature.json`,
   closed: (epoch: number, name: string) => `epochs/${epoch}/${name}`,
 }

@@ -4,6 +4,7 @@ import { Bytes32 } from '#schema/ids'
 import { Receipt } from '#schema/receipt'
 import type { Keccak } from './keccak.ts'
 import { fromHex, hex, rootFromProof } from './merkle-tree.ts'
+import { ReceiptsSignature } from './receipts-signature.ts'
 import { receiptLeaf } from './receipts-tree.ts'
 import { EpochRefused } from './refusal.ts'
 import { effectsOfReceipt } from './set-calculator.ts'
@@ -24,6 +25,8 @@ export const ReceiptProof = z.strictObject({
   siblings: z.array(Bytes32).min(1).max(32),
   /** Fine units (2^-20 of 1e-18 OPEN) that this receipt adds to the epoch's sums of each cluster; influence is signed. */
   effect: z.array(z.strictObject({ cluster: z.string(), contributor: z.string(), provenance: Fine, influence: Fine })),
+  /** Over the receipts root, by a key that GET /receipt-keys publishes; absent while the epoch is not recorded. */
+  signature: ReceiptsSignature.optional(),
   /** Where the epoch is settled; absent when the deployment has no chain. */
   chain: z.strictObject({ chainId: z.number().int(), settlement: z.string().regex(/^0x[0-9a-fA-F]{40}$/) }).optional(),
 })

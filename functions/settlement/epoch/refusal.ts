@@ -25,6 +25,7 @@ export type RefusalCode =
   | 'calculators-differ'
   | 'root-differs'
   | 'wrong-proof'
+  | 'wrong-signature'
 
 /** The close stops: `code` is stable, `receiptId` names the receipt where there is one, `where` the file and line. */
 export class EpochRefused extends Error {

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
+import * as z from 'zod'
 import { loadKeccak } from '../../../functions/settlement/epoch/keccak.ts'
 import { type ReceiptProof, verifyReceiptProof } from '../../../functions/settlement/epoch/receipt-proof.ts'
+import { checkSignature, ReceiptKey } from '../../../functions/settlement/epoch/receipts-signature.ts'
 import { EpochRefused } from '../../../functions/settlement/epoch/refusal.ts'
 
 const SETTLEMENT = [
@@ -12,20 +14,40 @@ interface Options {
   proof: string
   rpc: string | undefined
   settlement: string | undefined
+  keys?: string | undefined
 }
 
 /** Verifies a receipt proof offline and, with `rpc`, against the settlement contract. */
-export const verify = async ({ proof: file, rpc, settlement }: Options) => {
+export const verify = async ({ proof: file, rpc, settlement, keys }: Options) => {
   const proof = verifyReceiptProof(read(file), await loadKeccak())
   process.stderr.write(
     `receipt ${proof.receipt.billing.receiptId} stands under the receipts root of epoch ${proof.epoch}\n`,
   )
+  const signedBy = keys === undefined ? undefined : signer(proof, keys)
   const chain = rpc === undefined ? undefined : await onChain(proof, rpc, settlement)
   const { receiptId, adapterId, fee } = proof.receipt.billing
   return {
     ok: true,
-    result: { valid: true, receiptId, adapterId, fee, epoch: proof.epoch, receiptsRoot: proof.receiptsRoot, chain },
+    result: {
+      valid: true,
+      receiptId,
+      adapterId,
+      fee,
+      epoch: proof.epoch,
+      receiptsRoot: proof.receiptsRoot,
+      signedBy,
+      chain,
+    },
   }
+}
+
+/** The published key that signed the receipts root; `keys` is the reply of GET /receipt-keys. */
+const signer = (proof: ReceiptProof, keys: string): string => {
+  const published = z.object({ items: z.array(ReceiptKey) }).safeParse(read(keys))
+  if (!published.success) throw new EpochRefused('wrong-signature', `${keys} is not a list of published keys`)
+  if (!proof.signature) throw new EpochRefused('wrong-signature', 'the proof carries no signature')
+  checkSignature(proof, proof.signature, published.data.items)
+  return proof.signature.keyId
 }
 
 const read = (file: string): unknown => {
