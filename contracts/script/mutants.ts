@@ -93,14 +93,16 @@ const isKilled = ([file, from, to]: Mutant): boolean => {
     writeFileSync(source, text.replace(from, to))
     const PATH = [join(MODULES, '.bin'), dirname(process.execPath), process.env['PATH']].join(delimiter)
     const env = { ...process.env, PATH, FOUNDRY_FUZZ_RUNS: '32' }
-    const { status, stdout } = spawnSync(join(MODULES, '.bin', 'forge'), ['test', '--fail-fast'], {
-      cwd: folder,
-      env,
-      encoding: 'utf8',
-    })
-    if (/Compiler run failed|Error \(\d+\)/.test(stdout))
-      throw new Error(`${file} does not compile with: ${to}\n${stdout.slice(0, 800)}`)
-    return status !== 0
+    const args = ['test', '--fail-fast', '--json']
+    const options = { cwd: folder, env, encoding: 'utf8', maxBuffer: 2 ** 28 } as const
+    const { stdout, stderr } = spawnSync(join(MODULES, '.bin', 'forge'), args, options)
+    // npm's wrapper of forge swallows the exit status: only the report counts.
+    const report = stdout.slice(stdout.indexOf('{'))
+    if (!report.startsWith('{'))
+      throw new Error(`${file} was not tested with: ${to}\n${stdout}${stderr}`.slice(0, 1_500))
+    type Suites = Record<string, { test_results: Record<string, { status: string }> }>
+    const results = Object.values(JSON.parse(report) as Suites).flatMap((suite) => Object.values(suite.test_results))
+    return results.some(({ status }) => status === 'Failure')
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
