@@ -1,0 +1,108 @@
+/** The last steps of the close as deployed: their handlers on the embedded AWS and a real chain. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms'
+import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { Balances } from '../../../functions/ledger/balances.store.ts'
+import { ledgerClient } from '../../../functions/ledger/ledger-table.store.ts'
+import { Movements } from '../../../functions/ledger/movements.store.ts'
+import { closeEpoch } from '../../../functions/settlement/epoch/close-epoch.ts'
+import { loadKeccak } from '../../../functions/settlement/epoch/keccak.ts'
+import {
+  checkSignature,
+  ReceiptKey,
+  ReceiptsSignature,
+} from '../../../functions/settlement/epoch/receipts-signature.ts'
+import { type Emulator, startEmulator } from '../../../local/emulator/emulator.ts'
+import { rememberedPorts } from '../../../local/processes/ports.ts'
+import { account, bytesOf, inputsFor, logOf, makeReceipt } from '../../unit/epoch/epoch-factory.ts'
+import { LocalChain } from './local-chain.ts'
+
+const receipt = makeReceipt({ name: 1, provenance: [['x', 'ann', 600n]], totalBits: 1000n })
+const fee = BigInt(receipt.billing.fee)
+let emulator: Emulator
+let chain: LocalChain
+let dir: string
+let client: { endpoint: string; region: string; credentials: { accessKeyId: string; secretAccessKey: string } }
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'close-handlers-'))
+  const { aws: port } = await rememberedPorts(join(dir, 'ports.json'))
+  const started = startEmulator({ port, stateDir: join(dir, 'aws'), logFile: join(dir, 'aws.log'), iam: false })
+  ;[emulator, chain] = await Promise.all([started, LocalChain.start(2)])
+  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
+  client = { endpoint: emulator.endpoint, region: emulator.region, credentials }
+  await new DynamoDBClient(client).send(
+    new CreateTableCommand({
+      TableName: 'Ledger',
+      BillingMode: 'PAY_PER_REQUEST',
+      AttributeDefinitions: ['PK', 'SK'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' as const })),
+      KeySchema: [
+        { AttributeName: 'PK', KeyType: 'HASH' },
+        { AttributeName: 'SK', KeyType: 'RANGE' },
+      ],
+    }),
+  )
+  await s3().send(new CreateBucketCommand({ Bucket: 'receipts' }))
+  const made = await new KMSClient(client).send(
+    new CreateKeyCommand({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' }),
+  )
+  const { contracts, codeHashes } = chain.deployment
+  const environment = {
+    ...{ AWS_ENDPOINT_URL: emulator.endpoint, AWS_REGION: emulator.region, AWS_ACCESS_KEY_ID: 'test' },
+    ...{ AWS_SECRET_ACCESS_KEY: 'test', LEDGER_TABLE: 'Ledger', RECEIPTS_BUCKET: 'receipts', CHAIN_ID: '31337' },
+    ...{ CHAIN_RPC_URL: chain.rpcUrl, ESCROW_ADDRESS: contracts.escrow, ESCROW_CODE_HASH: codeHashes['escrow']! },
+    ...{ FINALITY_BLOCKS_TAG: 'latest', RECEIPTS_KEY_ID: made.KeyMetadata!.Arn!, PAST_RECEIPT_KEYS: '[]' },
+  }
+  for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value)
+})
+afterAll(async () => {
+  vi.unstubAllEnvs()
+  chain?.stop()
+  await emulator?.stop()
+  await rm(dir, { recursive: true, force: true })
+})
+const s3 = () => new S3Client({ ...client, forcePathStyle: true })
+
+test('an uncovered epoch stops before its record; a covered one is recorded, signed and refunded, once', async () => {
+  const address = chain.client.address.toLowerCase()
+  const payer = account('client')
+  const inputs = inputsFor([receipt])
+  const accounts = inputs.accounts.map((entry) => (entry.accountId === payer ? { ...entry, address } : entry))
+  const source = {
+    inputs: bytesOf({ ...inputs, accounts }),
+    previousBalances: new Uint8Array(),
+    objects: [logOf([receipt])],
+  }
+  const { epoch, files } = await closeEpoch(source, await loadKeccak())
+  for (const [name, Body] of files)
+    if (!name.includes('level-'))
+      await s3().send(new PutObjectCommand({ Bucket: 'receipts', Key: `epochs/1/${name}`, Body }))
+  const table = ledgerClient(new DynamoDBClient(client))
+  const [movements, balances] = [new Movements('Ledger', table), new Balances('Ledger', table)]
+  const reconcile = (await import('../../../functions/settlement/reconcile-escrow.handler.ts')).handler
+  const record = (await import('../../../functions/settlement/close-epoch-record.handler.ts')).handler
+
+  await expect(reconcile({ epoch: 1 })).rejects.toMatchObject({ name: 'EscrowDeficit' })
+  await chain.deposit(fee * 2n)
+  await movements.creditDeposit(address, payer, fee * 2n, 'a')
+  expect(await reconcile({ epoch: 1 })).toMatchObject({ clients: 1, surplus: '0' })
+  await movements.creditDeposit(address, payer, 1n, 'a deposit that never was')
+  await expect(reconcile({ epoch: 1 })).rejects.toThrow(`credited ${fee * 2n + 1n}, deposited ${fee * 2n}`)
+
+  const refunds = BigInt(epoch.refunds)
+  expect(refunds).toBeGreaterThan(0n)
+  expect(await record({ epoch: 1 })).toEqual({ epoch: 1, state: 'closed' })
+  await record({ epoch: 1 })
+  expect(await balances.balance(payer)).toMatchObject({ available: fee * 2n + 1n + refunds, spent: -refunds })
+
+  const { currentKey } = await import('../../../functions/settlement/receipts-signer.client.ts')
+  const key = ReceiptKey.parse(await currentKey(process.env['RECEIPTS_KEY_ID']!))
+  const { EpochLog } = await import('../../../functions/settlement/epoch/epoch-log.store.ts')
+  const { Objects } = await import('../../../functions/registry/objects.store.ts')
+  const signature = ReceiptsSignature.parse(await new EpochLog(new Objects('receipts', s3())).signature(1))
+  checkSignature({ epoch: 1, receiptsRoot: epoch.receiptsRoot, dataHash: epoch.dataHash }, signature, [key])
+})
