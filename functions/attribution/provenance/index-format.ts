@@ -9,8 +9,8 @@ export const HEADER_BYTES = 64
 export const SEPARATOR = 0xff
 /** The row of every 64th suffix is kept. */
 export const SAMPLE_EVERY = 64
-/** Text and separators of a shard; sorting takes a little over 5 bytes for each, and WebAssembly has 4 GiB. */
-export const MAX_SHARD_BYTES = 640 * 1024 * 1024
+/** Text and separators of a shard; sorting takes 5.1 to 7.1 bytes for each (noise takes most), and WebAssembly has 4 GiB. */
+export const MAX_SHARD_BYTES = 512 * 1024 * 1024
 
 /**
  * The sections of a file, in this order, after the header: the transformed text (kernel/encode.as), the rows of sampled

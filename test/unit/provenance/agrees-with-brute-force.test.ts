@@ -136,6 +136,13 @@ test('queries of length 0, 1, L - 1 and L, and matches only across a row border'
   expect(spans('row ends', 8)).toEqual([{ start: 0, end: 8, owners: ['r0'], ownerCount: 1 }])
   expect(spans('ends hereand here', 10)).toEqual([])
   expect(spans('ends hereand here', 9)).toEqual([{ start: 0, end: 9, owners: ['r0'], ownerCount: 1 }])
+  // 0xff ends rows inside the index: a query that holds it (not UTF-8, but a caller may) reaches no further.
+  const crossing = Buffer.concat([encode('ends here'), Buffer.of(0xff), encode('and here')])
+  expect(index.spans(crossing, { minLength: 8, maxOwners: 0 }).map(({ start, end }) => [start, end])).toEqual([
+    [0, 9],
+    [10, 18],
+  ])
+  expect(index.count(crossing)).toBe(0)
   expect(() => index.count(encode(''))).toThrow(expect.objectContaining({ code: 'BAD_QUERY' }))
   expect(() => spans('x', 0)).toThrow(expect.objectContaining({ code: 'BAD_QUERY' }))
   const empty = openIndex(buildIndex([]))
