@@ -134,6 +134,10 @@ function openBlock(from: usize, b: i32, length: i32): usize {
   return from
 }
 
+/** The chunk that onesAndBit read last: its bits below decodedTo, the one it was asked for. */
+let decoded: u64 = 0
+let decodedTo: i32 = 0
+
 /** Twice the ones before bit `at` of a block, plus the bit. */
 // @ts-ignore: decorator
 @inline
@@ -152,9 +156,13 @@ function onesAndBit(superblocks: usize, at: i32): i32 {
     offset += width(k)
   }
   const k = <i32>loadBits(from, 6 * chunk, 6)
-  if (k == 0) return ones << 1
-  if (k == CHUNK) return ((ones + q) << 1) | 1
+  decodedTo = q
+  if (k == 0 || k == CHUNK) {
+    decoded = k == 0 ? 0 : ~0
+    return k == 0 ? ones << 1 : ((ones + q) << 1) | 1
+  }
   const bits = decodeChunk(loadBits(from + CLASS_BYTES, offset, width(k)), k, q)
+  decoded = bits
   return ((ones + <i32>popcnt<u64>(bits & ((<u64>1 << <u64>q) - 1))) << 1) | <i32>((bits >> <u64>q) & 1)
 }
 
@@ -179,6 +187,48 @@ export function rank(s: i32, row: i32): i32 {
     node = <i32>(word >> (one ? 49 : 40)) & 511
   }
   return before + r
+}
+
+/** Both ends of an interval, as the last rankBoth left them. */
+export let rankLo: i32 = 0
+export let rankHi: i32 = 0
+
+/** rank(s, lo) and rank(s, hi), lo < hi. Narrow intervals, which are most, lie in one block, and often in one chunk of its bits. */
+export function rankBoth(s: i32, lo: i32, hi: i32): void {
+  const b = lo >> BLOCK_BITS
+  if (b != hi >> BLOCK_BITS) {
+    rankLo = rank(s, lo)
+    rankHi = rank(s, hi)
+    return
+  }
+  const entry = entryOf(b, s)
+  const before = load<i32>(entry)
+  const code = load<u32>(entry, 4)
+  rankLo = before
+  rankHi = before
+  if (code == ABSENT) return
+  let from = lo & (BLOCK - 1)
+  let to = hi & (BLOCK - 1)
+  const nodes = <usize>load<u32>(blocks + (<usize>b << 3))
+  const superblocks = <usize>load<u32>(blocks + (<usize>b << 3), 4)
+  let node = 0
+  for (let turn = <i32>(code & 31) - 1; turn >= 0; turn--) {
+    const word = load<u64>(nodes + (<usize>node << 3))
+    const start = <i32>(word & 0xfffff)
+    const earlier = <i32>((word >> 20) & 0xfffff)
+    const last = onesAndBit(superblocks, start + to) >> 1
+    const width = to - from
+    // Bits that lie in the chunk that was just decoded need no second look.
+    const first =
+      from == 0 ? earlier : width <= decodedTo ? last - <i32>popcnt<u64>((decoded >> <u64>(decodedTo - width)) & ((<u64>1 << <u64>width) - 1)) : onesAndBit(superblocks, start + from) >> 1
+    const one = (code >> (5 + turn)) & 1
+    from = one ? first - earlier : from - (first - earlier)
+    to = one ? last - earlier : to - (last - earlier)
+    if (from >= to) return
+    node = <i32>(word >> (one ? 49 : 40)) & 511
+  }
+  rankLo = before + from
+  rankHi = before + to
 }
 
 /** The symbol before suffix `row`, as the last `step` saw it. */

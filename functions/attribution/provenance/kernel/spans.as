@@ -1,7 +1,7 @@
 // All maximal stretches of a query that occur: maximal-spans.ts tells how and why, line by line the same.
 
 import { reserve } from './heap'
-import { rank, separator, symbolOf } from './rank'
+import { rankBoth, rankHi, rankLo, separator, symbolOf } from './rank'
 import { anyLive, tombstones } from './rows'
 
 /** First probe: chance matches in a few hundred MB of text end before about this many bytes. */
@@ -20,8 +20,9 @@ function extend(byte: i32): bool {
     hi = lo
     return false
   }
-  lo = rank(s, lo)
-  hi = rank(s, hi)
+  rankBoth(s, lo, hi)
+  lo = rankLo
+  hi = rankHi
   return hi > lo
 }
 
