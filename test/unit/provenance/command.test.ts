@@ -118,14 +118,18 @@ test.each<[string, (string | Buffer)[], string]>([
   60_000,
 )
 
-test('a repeated id is seen across shards', async () => {
-  writeFileSync(join(folder, 'rows.jsonl'), [...lines, lines[3]!].join('\n'))
-  const args = ['build', '--rows', join(folder, 'rows.jsonl'), '--out', join(folder, 'not/there/yet')]
-  const refused = await run(args, [], { PROVENANCE_SHARD_BYTES: '500' })
-  expect(refused.code).toBe(1)
-  expect(refused.err).toContain('line 61')
-  expect(readdirSync(folder)).toEqual(['rows.jsonl'])
-}, 60_000)
+test.each(['index', 'not/there/yet'])(
+  'a repeated id is seen across shards; %s and its first shards go',
+  async (out) => {
+    writeFileSync(join(folder, 'rows.jsonl'), [...lines, lines[3]!].join('\n'))
+    const args = ['build', '--rows', join(folder, 'rows.jsonl'), '--out', join(folder, out)]
+    const refused = await run(args, [], { PROVENANCE_SHARD_BYTES: '500' })
+    expect(refused.code).toBe(1)
+    expect(refused.err).toContain('line 61')
+    expect(readdirSync(folder)).toEqual(['rows.jsonl'])
+  },
+  60_000,
+)
 
 test('a full folder is kept without --force; damaged and missing shards are refused', async () => {
   const index = join(folder, 'index')
