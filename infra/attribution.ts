@@ -5,6 +5,7 @@ import { DynamoEventSource, SqsDlq } from 'aws-cdk-lib/aws-lambda-event-sources'
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
 import type { Doors } from './api.ts'
+import { House } from './constructs/house.ts'
 import { HouseFunction } from './constructs/house-function.ts'
 import { HouseSchedule } from './constructs/schedule.ts'
 import { deadLetterAlarm, WorkQueue } from './constructs/work-queue.ts'
@@ -43,7 +44,7 @@ export class Attribution extends Construct {
       memoryMb: 2048,
     })
       .allow(['dynamodb:GetItem', 'dynamodb:UpdateItem'], [ledger.tableArn])
-      .allow(['dynamodb:GetItem'], [registry.tableArn])
+      .allow(['dynamodb:GetItem', 'dynamodb:Query'], [registry.tableArn])
       .allow(
         ['s3:GetObject'],
         [
@@ -59,7 +60,12 @@ export class Attribution extends Construct {
         ['sagemaker:InvokeEndpoint'],
         [`arn:${Aws.PARTITION}:sagemaker:${Aws.REGION}:${Aws.ACCOUNT_ID}:endpoint/*`],
       )
-    attributions.feeds(worker, { batchSize: 100, batchWindow: Duration.seconds(1), maxConcurrency: 10 })
+    const { batchSize, batchSeconds, concurrency } = House.of(this).config.attribution
+    attributions.feeds(worker, {
+      batchSize,
+      batchWindow: Duration.seconds(batchSeconds),
+      maxConcurrency: concurrency,
+    })
 
     const enqueue = new HouseFunction(this, 'Enqueue', {
       door: 'attribution/enqueue-receipts',
@@ -109,14 +115,21 @@ export class Attribution extends Construct {
       memoryMb: 3008,
     }).allow(['s3:GetObject', 's3:PutObject'], [data.arnForObjects('datanets/*')])
 
-    const reader = (name: string, verb: string, description: string, resources: string[]) =>
+    const reader = (name: string, verb: string, description: string, resources: string[], environment = {}) =>
       new HouseFunction(this, name, {
         door: `attribution/${verb}`,
         description,
-        environment: { LEDGER_TABLE: ledger.tableName },
+        environment: { LEDGER_TABLE: ledger.tableName, ...environment },
       }).allow(['dynamodb:GetItem', 'dynamodb:Query'], resources)
     this.doors = {
-      getReceipt: reader('GetReceipt', 'get-receipt', 'A receipt with spans, scores and shares', [ledger.tableArn]),
+      getReceipt: reader('GetReceipt', 'get-receipt', 'A receipt with spans, scores and shares', [ledger.tableArn], {
+        REGISTRY_TABLE: registry.tableName,
+        RECEIPTS_BUCKET: receipts.bucketName,
+      })
+        .allow(['dynamodb:GetItem'], [registry.tableArn])
+        .allow(['s3:GetObject'], [receipts.arnForObjects('transcripts/*')])
+        .allow(['s3:ListBucket'], [receipts.bucketArn])
+        .allow(['kms:Decrypt'], [transcriptsKey.keyArn]),
       listReceipts: reader('ListReceipts', 'list-receipts', 'Receipts of the caller', [
         ledger.tableArn,
         `${ledger.tableArn}/index/GSI1`,

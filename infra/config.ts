@@ -81,6 +81,19 @@ export const Config = z.strictObject({
       graceSeconds: z.number().int().min(1).max(3600).default(330),
     })
     .prefault({}),
+  attribution: z
+    .strictObject({
+      /**
+       * A batch of receipts ends at this many, or this many seconds after its first. Shards are loaded once a batch
+       * (functions are not sticky), so 500 and 60 is the cheap end and one second the quick one: contributors see their
+       * share a minute later for up to 500 times fewer loads (docs/architecture.md, "Cost of provenance").
+       */
+      batchSize: z.number().int().min(1).max(500).default(100),
+      batchSeconds: z.number().int().min(1).max(60).default(1),
+      /** Workers at once; each may hold its own copy of the same shards. SQS asks for at least 2. */
+      concurrency: z.number().int().min(2).max(1000).default(10),
+    })
+    .prefault({}),
   chain: Chain.optional(),
   tags: z.record(z.string(), z.string()).default({}),
 })

@@ -1,8 +1,11 @@
 import { Duration } from 'aws-cdk-lib'
 import type { CfnFunction } from 'aws-cdk-lib/aws-lambda'
+import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions'
 import { Construct } from 'constructs'
 import type { Doors } from './api.ts'
 import { HouseFunction } from './constructs/house-function.ts'
+
+import { ErasureFlow } from './erasure-flow.ts'
 import { IngestionFlow } from './ingestion-flow.ts'
 import type { Storage } from './storage.ts'
 
@@ -13,7 +16,8 @@ export class Datanets extends Construct {
 
   constructor(scope: Construct, id: string, { storage, buildShard }: { storage: Storage; buildShard: HouseFunction }) {
     super(scope, id)
-    this.doors = this.#doors(storage)
+    const { stateMachine: erasure } = new ErasureFlow(this, 'Erasure', { storage, buildShard })
+    this.doors = this.#doors(storage, erasure)
     this.ingestion = new IngestionFlow(this, 'Ingestion', { data: storage.data, ...this.#steps(storage), buildShard })
     storage.data.addLifecycleRule({
       id: 'expire-ingestion-work',
@@ -23,7 +27,7 @@ export class Datanets extends Construct {
     })
   }
 
-  #doors({ registry, data }: Storage): Doors {
+  #doors({ registry, data }: Storage, erasure: StateMachine): Doors {
     const environment = { REGISTRY_TABLE: registry.tableName }
     const withData = { ...environment, DATA_BUCKET: data.bucketName }
     const door = (name: string, verb: string, description: string, needsData = false) =>
@@ -59,6 +63,13 @@ export class Datanets extends Construct {
       ),
       completeUpload: upload('Complete', 'complete-upload', 'Assembles a multipart upload'),
       getContribution: door('GetContribution', 'get-contribution', 'State of a contribution'),
+      withdrawContribution: new HouseFunction(this, 'Withdraw', {
+        door: 'datanets/withdraw-contribution',
+        description: 'Takes a contribution or rows of it back',
+        environment: { ...environment, ERASURE_STATE_MACHINE_ARN: erasure.stateMachineArn },
+      })
+        .allow(['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'], [registry.tableArn])
+        .allow(['states:StartExecution'], [erasure.stateMachineArn]),
       listRejectedRows: door('RejectedRows', 'list-rejected-rows', 'Rejected rows with their reasons', true)
         .allow(['s3:GetObject', 's3:GetObjectVersion'], [data.arnForObjects('datanets/*/rejected.jsonl')])
         .allow(['s3:ListBucket'], [data.bucketArn]),
@@ -102,7 +113,7 @@ export class Datanets extends Construct {
     ;(deduplicate.node.defaultChild as CfnFunction).ephemeralStorage = { size: 6144 }
     const commit = step('Commit', 'commit-version', 'Publishes a version', 512, Duration.minutes(2))
       .allow(
-        ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'],
+        ['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'],
         [registry.tableArn],
       )
       .allow(['s3:GetObject', 's3:PutObject'], [data.arnForObjects('datanets/*/versions/*')])

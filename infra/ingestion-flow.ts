@@ -11,6 +11,7 @@ import {
   JitterType,
   JsonPath,
   LogLevel,
+  Map as MapState,
   ProcessorMode,
   ProcessorType,
   S3JsonItemReader,
@@ -42,7 +43,7 @@ const EXECUTION = { execution: JsonPath.stringAt('$$.Execution.Id') }
 
 /**
  * Upload -> version. Begin claims the object version and plans chunks; a Distributed Map splits them; Deduplicate waits
- * for its turn in the registry's order; the provenance shard is built; Commit publishes. What is wrong with the upload
+ * for its turn in the registry's order; the provenance shards are built; Commit publishes. What is wrong with the upload
  * ends in `Refused` (a success of the flow); a fault of ours ends in `Failed`, and both record a reason.
  */
 export class IngestionFlow extends Construct {
@@ -80,7 +81,7 @@ export class IngestionFlow extends Construct {
       ...EXECUTION,
     }).next(new Fail(this, 'Failed', { error: 'IngestionFailed', cause: 'See the state before RecordFault.' }))
     const refused = new Succeed(this, 'Refused')
-    const caught = <State extends TaskStateBase | DistributedMap>(state: State): State => {
+    const caught = <State extends TaskStateBase | MapState | DistributedMap>(state: State): State => {
       state.addCatch(failed, { errors: ['States.ALL'], resultPath: '$.fault' })
       return state
     }
@@ -90,21 +91,25 @@ export class IngestionFlow extends Construct {
       this.#task(
         'Commit',
         steps.commit,
-        { upload, prepared: JsonPath.objectAt('$.part'), shard: JsonPath.objectAt('$.shard') },
+        { upload, prepared: JsonPath.objectAt('$.part'), shards: JsonPath.objectAt('$.shards') },
         '$.committed',
       ),
     )
+    // 1 GiB of rows are at most five shards: the state carries them, no list in S3 is needed.
     const shard = caught(
-      this.#task(
-        'BuildProvenanceShard',
-        steps.buildShard,
-        {
-          datanetId: JsonPath.stringAt('$.upload.datanetId'),
-          contributionId: JsonPath.stringAt('$.upload.contributionId'),
+      new MapState(this, 'BuildProvenanceShards', {
+        itemsPath: '$.part.shards',
+        itemSelector: {
           rowsKey: JsonPath.stringAt('$.part.rowsKey'),
-          indexKey: JsonPath.stringAt('$.part.indexKey'),
+          shard: JsonPath.objectAt('$$.Map.Item.Value'),
         },
-        '$.shard',
+        maxConcurrency: 8,
+        resultPath: '$.shards',
+      }).itemProcessor(
+        this.#task('BuildProvenanceShard', steps.buildShard, {
+          rowsKey: JsonPath.stringAt('$.rowsKey'),
+          shard: JsonPath.objectAt('$.shard'),
+        }),
       ),
     )
     const deduplicate = caught(

@@ -10,20 +10,27 @@ import { AttributionRequested } from '#schema/events'
 import { attributeReceipts } from './attribute-receipts.ts'
 import { InfluenceStores } from './influence-stores.store.ts'
 import { Library } from './library.store.ts'
+import { loadMetrics } from './load-metrics.ts'
 import { TranscriptShelf } from './transcript-shelf.store.ts'
+import { Withdrawals } from './withdrawals.store.ts'
 
 const env = environment('LEDGER_TABLE', 'REGISTRY_TABLE', 'DATA_BUCKET', 'MODELS_BUCKET', 'RECEIPTS_BUCKET')
 const receipts = new Receipts(env.LEDGER_TABLE)
 const epochs = new Epochs(env.LEDGER_TABLE)
-const library = new Library(new Objects(env.DATA_BUCKET), new Objects(env.MODELS_BUCKET))
+const records = new Records(env.REGISTRY_TABLE)
+const library = new Library(new Objects(env.DATA_BUCKET), new Objects(env.MODELS_BUCKET), new Withdrawals(records))
 const transcripts = new TranscriptShelf(new Objects(env.RECEIPTS_BUCKET))
-const stores = new InfluenceStores(new Records(env.REGISTRY_TABLE))
+const stores = new InfluenceStores(records)
+
+/** From this delivery on, a shard that cannot be read makes its receipts incomplete instead of failing them again. */
+const PATIENCE = 3
 
 /** Worker of the attribution queue: what fails goes back to the queue, and to its dead letters after five times. */
 export const handler = async (event: SQSEvent): Promise<SQSBatchResponse> => {
   const messages = new Map(
     event.Records.map((record) => [AttributionRequested.parse(JSON.parse(record.body)).receiptId, record.messageId]),
   )
+  const lastTry = event.Records.some(({ attributes }) => Number(attributes.ApproximateReceiveCount) >= PATIENCE)
   const failed = await attributeReceipts(
     {
       billing: async (receiptId) => {
@@ -31,7 +38,15 @@ export const handler = async (event: SQSEvent): Promise<SQSBatchResponse> => {
         return { billing, done: state === 'completed' }
       },
       transcript: (receiptId) => transcripts.find(receiptId),
-      shards: (versions) => library.shards(versions),
+      search: async (versions, outputs, minLength) => {
+        const { loads, ...found } = await library.search(versions, outputs, minLength, lastTry)
+        logger.info('provenance searched', {
+          outputs: outputs.length,
+          missing: found.missing,
+          ...loadMetrics(loads, now()),
+        })
+        return found
+      },
       unigram: (baseId) => library.unigram(baseId),
       influence: (adapterId, baseId, asked) => stores.score(adapterId, baseId, asked),
       complete: async (receiptId, attribution) => {

@@ -1,11 +1,16 @@
 import type { Attribution, Billing, Transcript } from '#schema/receipt'
-import { attribute, type InfluenceAnswer, type Shard } from './evidence.ts'
+import { attribute, type InfluenceAnswer, type SearchedShard } from './evidence.ts'
 import { TRAINING_ATTRIBUTION } from './training-receipt.ts'
 
 export interface AttributionPorts {
   billing(receiptId: string): Promise<{ billing: Billing; done: boolean }>
   transcript(receiptId: string): Promise<Transcript | undefined>
-  shards(versions: readonly { id: string; version: number }[]): Promise<{ shards: Shard[]; missing: string[] }>
+  /** Spans of the outputs in every provenance shard of the versions. */
+  search(
+    versions: readonly { id: string; version: number }[],
+    outputs: readonly string[],
+    minLength: number,
+  ): Promise<{ shards: SearchedShard[]; missing: string[] }>
   unigram(baseId: string): Promise<Uint32Array>
   influence(
     adapterId: string,
@@ -62,7 +67,14 @@ const pendingByAdapter = async (
 
 const attributeAdapter = async (ports: AttributionPorts, work: Work[]): Promise<void> => {
   const { billing: first } = work[0]!
-  const [found, unigram] = await Promise.all([ports.shards(first.datanets), ports.unigram(first.baseId)])
+  const outputs = new Set(
+    work.flatMap(({ transcript }) => transcript?.choices.map((choice) => choice.outputText) ?? []),
+  )
+  const shortest = Math.min(...first.datanets.map(({ policy }) => policy.minSpanBytes))
+  const [found, unigram] = await Promise.all([
+    ports.search(first.datanets, [...outputs], shortest),
+    ports.unigram(first.baseId),
+  ])
   const asked = work.flatMap(({ billing, transcript }) =>
     billing.attribution === 'full' && transcript && transcript.choices.length > 0 ? [transcript] : [],
   )

@@ -4,27 +4,20 @@ import type { Attribution, Billing, ProvenanceSpan, Transcript } from '#schema/r
 import { type Answer, attributeReceipt } from './payout/attribute-receipt.ts'
 import { promptEcho } from './payout/prompt-echo.ts'
 import type { Credit, HeldSpan } from './payout/token-credit.ts'
-import {
-  type ProvenanceSpan as IndexSpan,
-  mergeSpans,
-  type ProvenanceIndex,
-  toTokens,
-  toUtf16,
-} from './provenance/index.ts'
+import { type ProvenanceSpan as IndexSpan, mergeSpans, toTokens, toUtf16 } from './provenance/index.ts'
+import type { ShelfRow } from './row-table.ts'
 
-export interface ShelfRow {
-  cluster: string
-  contributor: string
-  sequence: number
-}
-/** One provenance shard with what its rows mean. */
-export interface Shard {
+/** One provenance shard as a batch asked it, with what its rows mean. */
+export interface SearchedShard {
   key: string
+  /** sha256 of the index as it was published. */
+  digest: string
   datanetId: string
-  index: ProvenanceIndex
-  rows: ReadonlyMap<string, ShelfRow>
+  rows: { get(id: string): ShelfRow | undefined }
   /** Highest registry sequence of the Datanet version that first held these rows. */
   versionEnd: number
+  /** Spans by the text of the output; an output that the shard cannot hold is left out. */
+  spans: ReadonlyMap<string, readonly IndexSpan[]>
 }
 /** Signed influence per row, units of 2^-20, or why there is none. */
 export type InfluenceAnswer =
@@ -32,8 +25,6 @@ export type InfluenceAnswer =
   | { failed: string }
   | null
 
-/** Owners beyond this are not told apart: a stretch that so many rows of one shard hold is common language by any policy. */
-const MAX_OWNERS = 16_384
 const SHOWN_OWNERS = 8
 const RULE = 'openledger-payout-1'
 
@@ -44,23 +35,20 @@ const RULE = 'openledger-payout-1'
 export const attribute = (
   billing: Billing,
   transcript: Transcript | undefined,
-  found: { shards: readonly Shard[]; missing: readonly string[] },
+  found: { shards: readonly SearchedShard[]; missing: readonly string[] },
   unigram: Uint32Array,
   influence: InfluenceAnswer,
 ): Attribution => {
-  const shortest = Math.min(...billing.datanets.map(({ policy }) => policy.minSpanBytes))
   const choices = (transcript?.choices ?? []).map((choice) => {
     const output = Buffer.from(choice.outputText)
-    const perShard = found.shards.map((shard) =>
-      shard.index.spans(output, { minLength: shortest, maxOwners: MAX_OWNERS }),
-    )
+    const perShard = found.shards.map((shard) => shard.spans.get(choice.outputText) ?? [])
     const answer: Answer = {
       prompt: Buffer.from(choice.promptText),
       output,
       tokens: choice.outputTokens,
       spans: perShard.flatMap((spans, i) => spans.map((span) => held(span, found.shards[i]!))),
     }
-    return { answer, merged: mergeSpans(perShard, MAX_OWNERS) }
+    return { answer, merged: mergeSpans(perShard, Number.MAX_SAFE_INTEGER) }
   })
   const rows = rowBook(found.shards)
   const scored = influence && 'rows' in influence ? influence : null
@@ -77,13 +65,14 @@ export const attribute = (
     answers: choices.map(({ answer }) => answer),
     influence: scored && {
       confidence: BigInt(billing.confidence),
-      scores: scored.rows.flatMap(([row, score]) =>
-        rows.has(row) ? [{ ...creditOf(rows.get(row)!), score: BigInt(score) }] : [],
-      ),
+      scores: scored.rows.flatMap(([id, score]) => {
+        const row = rows(id)
+        return row ? [{ ...creditOf(row), score: BigInt(score) }] : []
+      }),
     },
     excluded: new Set([billing.payer, ...billing.linkedToPayer]),
-    inManifest: ({ cluster }) => rows.has(cluster),
-    quarantined: new Set((scored?.quarantined ?? []).flatMap((row) => rows.get(row)?.cluster ?? [])),
+    inManifest: ({ cluster }) => rows(cluster) !== undefined,
+    quarantined: new Set((scored?.quarantined ?? []).flatMap((row) => rows(row)?.cluster ?? [])),
   })
   const amounts = Object.fromEntries(
     Object.entries(result.pools).map(([name, amount]) => [name, String(amount)]),
@@ -92,7 +81,7 @@ export const attribute = (
     status: statusOf(billing, transcript, missing, scored !== null),
     methodDigest: methodDigest(billing, found.shards, scored?.storeDigest ?? null),
     missing,
-    spans: choices.flatMap(({ answer, merged }) => shownSpans(answer, merged, rows, billing)),
+    spans: choices.flatMap(({ answer, merged }, choice) => shownSpans(answer, merged, rows, billing, choice)),
     totalBits: String(result.totalBits),
     provenance: result.provenance.map(({ bits, ...credit }) => ({ ...pick(credit), bits: String(bits) })),
     influence: result.influence.map(({ score, ...credit }) => ({ ...pick(credit), score: String(score) })),
@@ -105,12 +94,17 @@ export const attribute = (
 interface BookedRow extends ShelfRow {
   datanetId: string
 }
-const rowBook = (shards: readonly Shard[]): Map<string, BookedRow> =>
-  new Map(
-    shards.flatMap((shard) =>
-      [...shard.rows].map(([id, row]) => [id, { ...row, datanetId: shard.datanetId }] as const),
-    ),
-  )
+type RowBook = (id: string) => BookedRow | undefined
+/** Finds a row in whichever shard holds it; nothing is copied, as shards have many rows and a receipt names few. */
+const rowBook =
+  (shards: readonly SearchedShard[]): RowBook =>
+  (id) => {
+    for (const { rows, datanetId } of shards) {
+      const row = rows.get(id)
+      if (row) return { ...row, datanetId }
+    }
+    return undefined
+  }
 
 const creditOf = ({ datanetId, cluster, contributor }: BookedRow): Credit => ({ datanetId, cluster, contributor })
 const pick = ({ datanetId, cluster, contributor, quarantined }: Credit): Credit => ({
@@ -120,7 +114,7 @@ const pick = ({ datanetId, cluster, contributor, quarantined }: Credit): Credit 
   ...(quarantined ? { quarantined } : {}),
 })
 
-const held = (span: IndexSpan, shard: Shard): HeldSpan => ({
+const held = (span: IndexSpan, shard: SearchedShard): HeldSpan => ({
   start: span.start,
   end: span.end,
   holders: span.owners.map((id) => ({
@@ -134,8 +128,9 @@ const held = (span: IndexSpan, shard: Shard): HeldSpan => ({
 const shownSpans = (
   answer: Answer,
   merged: readonly IndexSpan[],
-  rows: Map<string, BookedRow>,
+  rows: RowBook,
   billing: Billing,
+  choice: number,
 ): ProvenanceSpan[] => {
   const chars = toUtf16(answer.output, merged)
   const tokens = toTokens(
@@ -149,7 +144,7 @@ const shownSpans = (
   )
   const maxClusters = new Map(billing.datanets.map(({ id, policy }) => [id, policy.maxClusters]))
   return merged.map((span, i) => {
-    const owners = span.owners.map((id) => ({ row: id, ...rows.get(id)! })).sort((a, b) => a.sequence - b.sequence)
+    const owners = span.owners.map((id) => ({ row: id, ...rows(id)! })).sort((a, b) => a.sequence - b.sequence)
     const clusters = new Set(owners.map(({ cluster }) => cluster)).size
     return {
       start: span.start,
@@ -163,6 +158,7 @@ const shownSpans = (
       clusterCount: clusters,
       common: owners.length > 0 && clusters > (maxClusters.get(owners[0]!.datanetId) ?? 0),
       inPrompt: echoes.some((echo) => echo.start <= span.start && span.end <= echo.end),
+      ...(choice > 0 ? { choice } : {}),
     }
   })
 }
@@ -179,14 +175,14 @@ const statusOf = (
 }
 
 /** What was run, on what: rule, parameters, the index of every shard and the influence store. */
-const methodDigest = (billing: Billing, shards: readonly Shard[], storeDigest: string | null): string =>
+const methodDigest = (billing: Billing, shards: readonly SearchedShard[], storeDigest: string | null): string =>
   createHash('sha256')
     .update(
       canonicalize({
         rule: RULE,
         attribution: billing.attribution,
         policies: billing.datanets.map(({ policy }) => policy),
-        shards: shards.map(({ key }) => key),
+        shards: shards.map(({ digest }) => digest),
         store: storeDigest,
       })!,
     )

@@ -1,46 +1,111 @@
 import type { Objects } from '#registry/objects.store'
-import { DatanetVersion, Row, type VersionPart } from '#schema/datanets'
+import { DatanetVersion, type ProvenanceShard, type VersionPart } from '#schema/datanets'
 import { OpenLedgerError } from '#schema/errors'
-import type { Shard, ShelfRow } from './evidence.ts'
-import { openIndex } from './provenance/index.ts'
-import { wholeObject } from './whole-object.store.ts'
+import type { SearchedShard } from './evidence.ts'
+import {
+  loadIndexAsync,
+  openFilter,
+  ProvenanceError,
+  type ProvenanceIndex,
+  type ProvenanceSpan,
+} from './provenance/index.ts'
+import { openRowTable, type RowTable } from './row-table.ts'
+import { Shelf } from './shelf.ts'
+import { bytesOf, readInto } from './whole-object.store.ts'
+import type { Withdrawals } from './withdrawals.store.ts'
 
+/** Of the worker's 2,048 MB: what is left holds one shard that is being read, the heap and the payout rule. */
 const SHELF_BYTES = 700 << 20
+/** Owners beyond this are not told apart: a stretch that so many rows of one shard hold is common language by any policy. */
+const MAX_OWNERS = 16_384
 
-interface Shelved {
-  shard: Shard
-  bytes: number
+const NONE: ReadonlySet<string> = new Set()
+
+/** What a search cost: shards that a filter ruled out were not loaded. */
+export interface Loads {
+  shards: number
+  ruledOut: number
+  loaded: number
+  loadedBytes: number
+  loadSeconds: number
+}
+
+export interface Search {
+  shards: SearchedShard[]
+  /** Shards and versions that could not be asked, named, with why: the receipt is then incomplete. */
+  missing: string[]
+  loads: Loads
 }
 
 /**
- * Provenance shards of Datanet versions, loaded by parallel range reads and kept in memory while they fit, least
- * recently used first out. Everything here is immutable, so nothing is ever refreshed.
+ * Provenance shards of Datanet versions. A search goes shard by shard: the router filter says whether any of the outputs
+ * can stand in it, only then its index is loaded (parallel range reads), asked for all outputs of the batch, and kept while
+ * it fits. Objects are immutable but for erased rows, which the withdrawals rule out whether erased yet or not.
  */
 export class Library {
   readonly #data: Objects
   readonly #models: Objects
-  readonly #shelf = new Map<string, Shelved>()
+  readonly #withdrawals: Pick<Withdrawals, 'of'>
+  readonly #shelf: Shelf
+  readonly #maxShardBytes: number
   readonly #versions = new Map<string, DatanetVersion>()
   readonly #tables = new Map<string, Uint32Array>()
-  constructor(data: Objects, models: Objects) {
+  constructor(data: Objects, models: Objects, withdrawals: Pick<Withdrawals, 'of'>, shelfBytes = SHELF_BYTES) {
     this.#data = data
     this.#models = models
+    this.#withdrawals = withdrawals
+    this.#shelf = new Shelf(shelfBytes)
+    this.#maxShardBytes = shelfBytes
   }
 
-  /** Shards of the versions; `missing` names those that are gone, so that the receipt can say so. */
-  async shards(versions: readonly { id: string; version: number }[]): Promise<{ shards: Shard[]; missing: string[] }> {
-    const shards: Shard[] = []
-    const missing: string[] = []
-    for (const { id, version } of versions)
-      for (const part of (await this.#version(id, version)).parts) {
-        try {
-          shards.push(await this.#shard(id, part))
-        } catch (error) {
-          if (!(error instanceof OpenLedgerError) || error.code !== 'not-found') throw error
-          missing.push(`provenance shard ${part.indexKey}`)
+  /**
+   * Spans of every output in every shard of the versions. A shard that is gone, damaged or too large is told in
+   * `missing`; another fault of a read throws, so that the batch comes again, unless this is its `lastTry`.
+   */
+  async search(
+    versions: readonly { id: string; version: number }[],
+    outputs: readonly string[],
+    minLength: number,
+    lastTry: boolean,
+  ): Promise<Search> {
+    const loads: Loads = { shards: 0, ruledOut: 0, loaded: 0, loadedBytes: 0, loadSeconds: 0 }
+    const search: Search = { shards: [], missing: [], loads }
+    const queries = outputs.map((text) => ({ text, bytes: Buffer.from(text) }))
+    for (const { id, version } of versions) {
+      const manifest = await missed(search, `version ${id}@${version}`, lastTry, () => this.#version(id, version))
+      if (!manifest) continue
+      const withdrawn = await this.#withdrawals.of(id)
+      const live = manifest.parts.filter(({ contribution }) => withdrawn.get(contribution) !== null)
+      await this.#readAhead(live)
+      for (const part of live) {
+        const deleted = withdrawn.get(part.contribution) ?? NONE
+        const tables = new Map<ProvenanceShard, RowTable>()
+        for (const shard of part.shards) {
+          const table = await missed(search, `provenance shard ${shard.indexKey}`, lastTry, () =>
+            this.#table(part, shard),
+          )
+          if (table) tables.set(shard, table)
+        }
+        const versionEnd = Math.max(...[...tables.values()].map((table) => table.lastSequence))
+        for (const [shard, table] of tables) {
+          loads.shards++
+          const spans = await missed(search, `provenance shard ${shard.indexKey}`, lastTry, () =>
+            this.#spans(shard, queries, minLength, deleted, loads),
+          )
+          if (!spans) continue
+          const get: RowTable['get'] = (row) => (deleted.has(row) ? undefined : table.get(row))
+          search.shards.push({
+            key: shard.indexKey,
+            digest: shard.indexSha256,
+            datanetId: id,
+            rows: { get },
+            versionEnd,
+            spans,
+          })
         }
       }
-    return { shards, missing }
+    }
+    return search
   }
 
   /** Information of each token of the base's vocabulary, units of 2^-16 bit. */
@@ -53,6 +118,68 @@ export class Library {
     return table
   }
 
+  async #spans(
+    shard: ProvenanceShard,
+    queries: readonly { text: string; bytes: Uint8Array }[],
+    minLength: number,
+    deleted: ReadonlySet<string>,
+    loads: Loads,
+  ): Promise<Map<string, ProvenanceSpan[]>> {
+    const asked = await this.#possible(shard, queries, minLength)
+    if (asked.length === 0) {
+      loads.ruledOut++
+      return new Map()
+    }
+    const index = await this.#index(shard, loads)
+    const options = {
+      minLength,
+      maxOwners: MAX_OWNERS,
+      deleted: deleted.size > 0 ? index.tombstones(deleted) : undefined,
+    }
+    return new Map(asked.map(({ text, bytes }) => [text, index.spans(bytes, options)]))
+  }
+
+  /** Outputs that the shard may hold. Without a readable filter, all of them: it only spares loads. */
+  async #possible<Query extends { bytes: Uint8Array }>(
+    shard: ProvenanceShard,
+    queries: readonly Query[],
+    minLength: number,
+  ): Promise<readonly Query[]> {
+    try {
+      const filter = await this.#opened(shard.filterKey, openFilter)
+      return queries.filter(({ bytes }) => filter.mayHold(bytes, minLength))
+    } catch {
+      return queries
+    }
+  }
+
+  /** Tables and filters are small and many: read some at once. One that fails is met again, and told, in its turn. */
+  async #readAhead(parts: readonly VersionPart[]): Promise<void> {
+    const places = parts.flatMap((part) => part.shards.map((shard) => ({ part, shard })))
+    for (let i = 0; i < places.length; i += 16)
+      await Promise.allSettled(
+        places
+          .slice(i, i + 16)
+          .flatMap(({ part, shard }) => [this.#table(part, shard), this.#opened(shard.filterKey, openFilter)]),
+      )
+  }
+
+  async #index({ indexKey }: ProvenanceShard, loads: Loads): Promise<ProvenanceIndex> {
+    const started = performance.now()
+    return this.#kept(indexKey, async (bytes) => {
+      // Straight into the index's own memory: a shard is never held twice.
+      const index = await loadIndexAsync(bytes, (memory) => readInto(this.#data, indexKey, memory))
+      loads.loaded++
+      loads.loadedBytes += bytes
+      loads.loadSeconds += (performance.now() - started) / 1000
+      return index
+    })
+  }
+
+  #table({ contributor }: VersionPart, { tableKey }: ProvenanceShard): Promise<RowTable> {
+    return this.#opened(tableKey, (bytes) => openRowTable(bytes, contributor))
+  }
+
   async #version(id: string, version: number): Promise<DatanetVersion> {
     const key = `datanets/${id}/versions/${version}.json`
     const found = this.#versions.get(key) ?? DatanetVersion.parse(await this.#data.json(key))
@@ -60,34 +187,45 @@ export class Library {
     return found
   }
 
-  async #shard(datanetId: string, part: VersionPart): Promise<Shard> {
-    const found = this.#shelf.get(part.indexKey)
-    if (found) {
-      this.#shelf.delete(part.indexKey)
-      this.#shelf.set(part.indexKey, found)
-      return found.shard
-    }
-    const [index, lines] = await Promise.all([wholeObject(this.#data, part.indexKey), this.#data.text(part.rowsKey)])
-    const rows = new Map<string, ShelfRow>()
-    let end = part.firstSequence
-    for (const line of lines.split('\n')) {
-      if (!line) continue
-      const row = Row.parse(JSON.parse(line))
-      rows.set(row.id, { cluster: row.cluster, contributor: row.contributor, sequence: row.sequence })
-      end = Math.max(end, row.sequence)
-    }
-    const shard: Shard = { key: part.indexKey, datanetId, index: openIndex(index), rows, versionEnd: end }
-    this.#shelve(part.indexKey, { shard, bytes: index.byteLength + lines.length })
-    return shard
+  #opened<Value>(key: string, open: (bytes: Uint8Array) => Value): Promise<Value> {
+    return this.#kept(key, async (bytes) => {
+      const memory = new Uint8Array(bytes)
+      await readInto(this.#data, key, memory)
+      return open(memory)
+    })
   }
 
-  #shelve(key: string, shelved: Shelved): void {
-    this.#shelf.set(key, shelved)
-    let bytes = [...this.#shelf.values()].reduce((sum, entry) => sum + entry.bytes, 0)
-    for (const [old, entry] of this.#shelf) {
-      if (bytes <= SHELF_BYTES || old === key) break
-      this.#shelf.delete(old)
-      bytes -= entry.bytes
-    }
+  async #kept<Value>(key: string, load: (bytes: number) => Promise<Value>): Promise<Value> {
+    const kept = this.#shelf.get<Value>(key)
+    if (kept !== undefined) return kept
+    const bytes = await bytesOf(this.#data, key)
+    if (bytes > this.#maxShardBytes)
+      throw new OpenLedgerError('payload-too-large', `${key} has ${bytes} bytes: too many for this function.`)
+    this.#shelf.makeRoom(bytes)
+    const value = await load(bytes)
+    this.#shelf.put(key, value, bytes)
+    return value
+  }
+}
+
+/** The answer, or undefined after `missing` was told why there is none. */
+const missed = async <Answer>(
+  search: Search,
+  name: string,
+  lastTry: boolean,
+  ask: () => Promise<Answer>,
+): Promise<Answer | undefined> => {
+  try {
+    return await ask()
+  } catch (error) {
+    const { code, name: kind } = error as { code?: string; name: string }
+    // Trying again does not mend these: the object is gone, damaged, or larger than the function.
+    const isLasting =
+      error instanceof ProvenanceError ||
+      (error instanceof OpenLedgerError && ['not-found', 'conflict', 'payload-too-large'].includes(error.code)) ||
+      ['ZodError', 'SyntaxError'].includes(kind)
+    if (!isLasting && !lastTry) throw error
+    search.missing.push(`${name}: ${code ?? kind}`)
+    return undefined
   }
 }

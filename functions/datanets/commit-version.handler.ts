@@ -3,7 +3,7 @@ import { Objects } from '#registry/objects.store'
 import { now } from '#runtime/clock'
 import { environment } from '#runtime/environment'
 import { logger } from '#runtime/logger'
-import { DatanetVersion } from '#schema/datanets'
+import { DatanetVersion, ProvenanceShard } from '#schema/datanets'
 import { type Committed, Prepared, Upload } from './ingestion/flow.ts'
 import { publishVersion } from './ingestion/publish-version.ts'
 import { IngestionRecords } from './ingestion-records.store.ts'
@@ -15,13 +15,13 @@ const objects = new Objects(env.DATA_BUCKET)
 const Input = z.object({
   upload: Upload,
   prepared: Prepared,
-  shard: z.object({ indexSha256: z.string().optional() }).nullish(),
+  shards: z.array(ProvenanceShard).min(1),
 })
 
 /** The commit point: rows, rejections, signatures and index are written; now the version becomes visible. */
 export const handler = async (input: unknown): Promise<Committed> => {
-  const { upload, prepared, shard } = Input.parse(input)
-  const committed = await publishVersion(upload, prepared, shard?.indexSha256, {
+  const { upload, prepared, shards } = Input.parse(input)
+  const committed = await publishVersion(upload, prepared, shards, {
     records,
     version: async (key) => DatanetVersion.parse(await objects.json(key)),
     roots: async (key) => z.array(z.string()).parse(await objects.json(key)),

@@ -93,7 +93,7 @@ export const complete = async (
 
 /** For the contributor and the curator; to anybody else it does not exist. */
 export const readableContribution = async (
-  book: DatanetBook,
+  book: Pick<DatanetBook, 'get' | 'contribution'>,
   caller: { accountId: string },
   datanetId: string,
   contributionId: string,

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { keys, listing } from '#registry/keys'
 import type { PageOf, Records } from '#registry/records.store'
-import { Contribution, Datanet, Member } from '#schema/datanets'
+import { Contribution, Datanet, Member, Withdrawal } from '#schema/datanets'
 import { OpenLedgerError } from '#schema/errors'
 import { uploadKey } from './ingestion-records.store.ts'
 
@@ -56,6 +56,27 @@ export class DatanetBook {
 
   async announce(contribution: Contribution): Promise<void> {
     await this.#records.create(keys.contribution(contribution.datanetId, contribution.id), contribution)
+  }
+
+  /** Recorded once: said again, the first record is returned. A contribution taken back as a whole is `withdrawn`. */
+  async withdraw(withdrawal: Withdrawal, digest: string): Promise<Withdrawal> {
+    const { datanetId, contribution, rows } = withdrawal
+    const key = keys.withdrawal(datanetId, contribution, digest)
+    let recorded = withdrawal
+    try {
+      await this.#records.create(key, withdrawal)
+    } catch (error) {
+      if (!(error instanceof OpenLedgerError) || error.code !== 'already-exists') throw error
+      recorded = await this.#records.get(Withdrawal, key, 'withdrawal')
+    }
+    if (rows === null)
+      await this.#records.change(
+        Contribution,
+        keys.contribution(datanetId, contribution),
+        { state: 'withdrawn' },
+        { state: ['accepted', 'withdrawn'] },
+      )
+    return recorded
   }
 
   contribution(datanetId: string, id: string): Promise<Contribution> {

@@ -33,8 +33,11 @@ export const handler = async (input: unknown): Promise<Deduplicated> => {
       records,
       objects,
       read: (key) => stored.bytes(key),
-      contributionsOf: async (key) =>
-        DatanetVersion.parse(await stored.json(key)).parts.map((part) => part.contribution),
+      contributionsOf: async (key) => {
+        const withdrawn = await records.withdrawn(upload.datanetId)
+        const parts = DatanetVersion.parse(await stored.json(key)).parts.map((part) => part.contribution)
+        return parts.filter((contribution) => !withdrawn.has(contribution))
+      },
       summaries,
       spool,
       limits: LIMITS,

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { type Key, keys } from '#registry/keys'
-import { Contribution, Datanet } from '#schema/datanets'
+import { Contribution, Datanet, Withdrawal } from '#schema/datanets'
 import { OpenLedgerError } from '#schema/errors'
 import type { Reason, Upload } from './ingestion/flow.ts'
 import { RegistryTransactions } from './registry-transaction.store.ts'
@@ -108,6 +108,19 @@ export class IngestionRecords {
   async firstTicket(datanetId: string, since: string): Promise<number | undefined> {
     const open = await this.#registry.first(`DATANET#${datanetId}`, 'TICKET#', 100)
     return open.map((item) => Ticket.parse(item)).find(({ takenAt }) => takenAt > since)?.ticket
+  }
+
+  /** Contributions of the Datanet that were taken back as a whole. */
+  async withdrawn(datanetId: string): Promise<Set<string>> {
+    const all = await this.#registry.all(`DATANET#${datanetId}`, 'WITHDRAWN#')
+    return new Set(all.map((item) => Withdrawal.strip().parse(item)).flatMap((w) => (w.rows ? [] : [w.contribution])))
+  }
+
+  /** Rows of a contribution that were taken back; null: all of them. */
+  async withdrawnRows(datanetId: string, contributionId: string): Promise<Set<string> | null> {
+    const all = await this.#registry.all(`DATANET#${datanetId}`, `WITHDRAWN#${contributionId}#`)
+    const lists = all.map((item) => Withdrawal.strip().parse(item).rows)
+    return lists.includes(null) ? null : new Set(lists.flatMap((rows) => rows ?? []))
   }
 
   /** Publishes version n + 1 if n is still the latest: the commit point. False when another version came in between. */

@@ -8,13 +8,18 @@ export const quarantined = (key: string): { datanetId: string; contributionId: s
   return found ? { datanetId: found[1] as string, contributionId: found[2] as string } : undefined
 }
 
+export const partFolder = (datanetId: string, contributionId: string): string =>
+  `datanets/${datanetId}/parts/${contributionId}/`
 export const partKeys = (datanetId: string, contributionId: string) => {
-  const part = `datanets/${datanetId}/parts/${contributionId}`
+  const part = partFolder(datanetId, contributionId).slice(0, -1)
   return {
     rows: `${part}/rows.jsonl`,
     rejected: `${part}/rejected.jsonl`,
     signatures: `${part}/signatures.bin`,
-    index: `${part}/provenance.idx`,
+    shard: (n: number) => {
+      const shard = `${part}/provenance-${String(n).padStart(3, '0')}`
+      return { indexKey: `${shard}.idx`, filterKey: `${shard}.filter`, tableKey: `${shard}.rows` }
+    },
   }
 }
 
@@ -25,8 +30,10 @@ export const partRootsKey = (datanetId: string, version: number): string =>
   `datanets/${datanetId}/versions/${version}.roots.json`
 
 /** Work of one ingestion; a lifecycle rule expires it. Not under quarantine/, where every new object starts an ingestion. */
+export const workFolder = (datanetId: string, contributionId: string): string =>
+  `ingestion/${datanetId}/${contributionId}/`
 export const workKeys = (datanetId: string, contributionId: string) => {
-  const work = `ingestion/${datanetId}/${contributionId}`
+  const work = workFolder(datanetId, contributionId).slice(0, -1)
   const chunk = (index: number) => `${work}/${String(index).padStart(5, '0')}`
   return {
     chunks: `${work}/chunks.json`,

@@ -48,6 +48,26 @@ export class RegistryTransactions {
     return Items
   }
 
+  /** All records of a partition whose sort key starts with `prefix`. */
+  async all(partition: string, prefix: string): Promise<Record<string, unknown>[]> {
+    const found: Record<string, unknown>[] = []
+    let from: Record<string, unknown> | undefined
+    do {
+      const page = await this.#client.send(
+        new QueryCommand({
+          TableName: this.#table,
+          ConsistentRead: true,
+          KeyConditionExpression: 'PK = :pk AND begins_with(SK, :sk)',
+          ExpressionAttributeValues: { ':pk': partition, ':sk': prefix },
+          ...(from ? { ExclusiveStartKey: from } : {}),
+        }),
+      )
+      found.push(...(page.Items ?? []))
+      from = page.LastEvaluatedKey
+    } while (from)
+    return found
+  }
+
   change({ key, set, expect }: Change): Writes[number] {
     const names: Record<string, string> = {}
     const values: Record<string, unknown> = {}

@@ -10,6 +10,10 @@ export const keys = {
   datanet: (id: string): Key => meta(`DATANET#${id}`),
   member: (datanetId: string, accountId: string): Key => ({ PK: `DATANET#${datanetId}`, SK: `MEMBER#${accountId}` }),
   contribution: (datanetId: string, id: string): Key => ({ PK: `DATANET#${datanetId}`, SK: `CONTRIBUTION#${id}` }),
+  withdrawal: (datanetId: string, contribution: string, digest: string): Key => ({
+    PK: `DATANET#${datanetId}`,
+    SK: `WITHDRAWN#${contribution}#${digest}`,
+  }),
   version: (datanetId: string, n: number): Key => ({ PK: `DATANET#${datanetId}`, SK: `VERSION#${ordinal(n)}` }),
   base: (id: string): Key => meta(`BASE#${id}`),
   pool: (baseId: string): Key => meta(`POOL#${baseId}`),

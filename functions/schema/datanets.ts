@@ -90,6 +90,25 @@ export const RejectedRow = z.strictObject({
 })
 export type RejectedRow = z.output<typeof RejectedRow>
 
+/** Where one shard of a part's provenance index lies, and which bytes of the part's rows it covers. */
+export const ShardPlace = z.strictObject({
+  start: z.number().int().min(0),
+  end: z.number().int().min(1),
+  indexKey: z.string(),
+  filterKey: z.string(),
+  tableKey: z.string(),
+})
+export type ShardPlace = z.output<typeof ShardPlace>
+
+/** One shard of a part: the index, the router filter that tells whether to load it, and whose its rows are. */
+export const ProvenanceShard = ShardPlace.extend({
+  rows: z.number().int().min(0),
+  indexSha256: Sha256,
+  filterSha256: Sha256,
+  tableSha256: Sha256,
+})
+export type ProvenanceShard = z.output<typeof ProvenanceShard>
+
 /** What one accepted contribution adds to a version. Keys are relative to the data bucket. */
 export const VersionPart = z.strictObject({
   contribution: ContributionId,
@@ -97,8 +116,8 @@ export const VersionPart = z.strictObject({
   rows: z.number().int().min(1),
   rowsKey: z.string(),
   rowsSha256: Sha256,
-  indexKey: z.string(),
-  indexSha256: Sha256.optional(),
+  /** In the order of the rows; several when the part is large. */
+  shards: z.array(ProvenanceShard).min(1),
   firstSequence: z.number().int().min(0),
 })
 export type VersionPart = z.output<typeof VersionPart>
@@ -116,6 +135,23 @@ export const DatanetVersion = z.strictObject({
   createdAt: z.iso.datetime(),
 })
 export type DatanetVersion = z.output<typeof DatanetVersion>
+
+/**
+ * What a contributor or curator took back: a whole contribution (`rows` is null) or some of its rows. Never changed and
+ * never removed, so that a row once deleted is not named again.
+ */
+export const Withdrawal = z.strictObject({
+  datanetId: DatanetId,
+  contribution: ContributionId,
+  rows: z.array(RowId).min(1).max(1000).nullable(),
+  by: AccountId,
+  createdAt: z.iso.datetime(),
+})
+export type Withdrawal = z.output<typeof Withdrawal>
+export const Withdraw = z.strictObject({
+  /** Rows to delete, or the whole contribution: there is no way back, so it has to be said. */
+  rows: z.union([z.literal('all'), z.array(RowId).min(1).max(1000)]),
+})
 
 export const CreateDatanet = Datanet.pick({ name: true, field: true, licence: true }).extend({
   description: z.string().max(2000).optional(),

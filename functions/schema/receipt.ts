@@ -87,6 +87,8 @@ export const ProvenanceSpan = z.strictObject({
   clusterCount: z.number().int(),
   common: z.boolean(),
   inPrompt: z.boolean(),
+  /** Which choice of the answer the offsets count in; left out, the first. */
+  choice: z.number().int().min(1).optional(),
 })
 export type ProvenanceSpan = z.output<typeof ProvenanceSpan>
 

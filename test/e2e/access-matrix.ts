@@ -30,6 +30,7 @@ const ROWS: Record<RouteId, Row> = {
   getContribution: { contributor: OK, curator: OK, others: 404 },
   resumeUpload: { contributor: 409, curator: 403, others: 404 },
   completeUpload: { contributor: OK, curator: 403, others: 404 },
+  withdrawContribution: everybody(400), // without saying which rows
   listRejectedRows: { contributor: OK, curator: OK, others: 404 },
   listVersions: everybody(OK),
   getVersion: everybody(OK),

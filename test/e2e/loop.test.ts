@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { KMSClient } from '@aws-sdk/client-kms'
+import { GetObjectCommand, ListBucketsCommand, ListObjectVersionsCommand, S3Client } from '@aws-sdk/client-s3'
 import { Contract, type EventLog, Wallet } from 'ethers'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -320,6 +321,70 @@ test('an address belongs to the wallet that signs for it, and to one account', a
   await expect(put(wallet.address, foreign)).rejects.toThrow('address-not-proved')
   expect((await api.get('/accounts/me')).address).toBe(mine!.address)
 })
+
+test(
+  'a withdrawn contribution is not named again, and only its contributor or curator may withdraw it',
+  async () => {
+    const api = new ApiClient(run.api.baseUrl, run.keys.client)
+    const attributed = async (key: string) => {
+      const { openledger } = (await client().completions.create(
+        { model: run.adapters[0].name, prompt: 'This License', max_tokens: 64, temperature: 0 },
+        { headers: { 'Idempotency-Key': key } },
+      )) as unknown as { openledger: { receipt_id: string } }
+      for (let tries = 0; tries < 240; tries++) {
+        const receipt = await api.get(`/receipts/${openledger.receipt_id}`)
+        if (receipt.state === 'completed') return receipt
+        await new Promise((resolve) => setTimeout(resolve, 250))
+      }
+      throw new Error('the receipt stayed pending')
+    }
+    type Span = { owners: { contributor: string; datanetId: string }[] }
+    const before = await attributed('e2e-before-withdrawal')
+    const { spans } = before.attribution
+    expect(spans.length).toBeGreaterThan(0)
+    expect(before.spanTexts).toHaveLength(spans.length)
+    for (const text of before.spanTexts) expect(Buffer.byteLength(text)).toBeGreaterThan(20)
+
+    const { contributor, datanetId } = spans[0].owners[0]
+    const datanet = await api.get(`/datanets/${datanetId}`)
+    const { parts } = await api.get(`/datanets/${datanetId}/versions/${datanet.version}`)
+    const { contribution } = parts.find((part: { contributor: string }) => part.contributor === contributor)
+    const route = `/datanets/${datanetId}/contributions/${contribution}`
+    const people: ApiClient[] = await Promise.all(
+      Object.values<{ token: string }>(run.people.contributors).map(
+        ({ token }) => new ApiClient(run.api.baseUrl, token),
+      ),
+    )
+    const ids = await Promise.all(people.map(async (person) => (await person.get('/accounts/me')).id))
+    const own = people[ids.indexOf(contributor)]!
+    const other = people[ids.findIndex((id) => id !== contributor)]!
+    await expect(other.post(`${route}/withdraw`, { rows: 'all' })).rejects.toMatchObject({ status: 404 })
+    await expect(own.post(`${route}/withdraw`, { rows: ['none'] })).rejects.toMatchObject({ status: 400 })
+    expect(await own.post(`${route}/withdraw`, { rows: 'all' })).toMatchObject({ contribution, rows: null })
+    expect(await own.get(route)).toMatchObject({ state: 'withdrawn' })
+
+    const after = await attributed('e2e-after-withdrawal')
+    const named = after.attribution.spans.flatMap(({ owners }: Span) => owners.map((owner) => owner.contributor))
+    expect(named).not.toContain(contributor)
+    expect(after.attribution.shares.map(({ payee }: { payee: string }) => payee)).not.toContain(contributor)
+    expect(after.attribution.missing).toEqual([])
+
+    const s3 = new S3Client({ ...context.aws, forcePathStyle: true })
+    const { Buckets = [] } = await s3.send(new ListBucketsCommand({}))
+    const Bucket = Buckets.map(({ Name }) => Name!).find((name) => name.includes('storagedata'))!
+    const versionsOf = async (Prefix: string) =>
+      (await s3.send(new ListObjectVersionsCommand({ Bucket, Prefix }))).Versions ?? []
+    await until('the erasure', 60, async () =>
+      (await versionsOf(`quarantine/${datanetId}/${contribution}`)).length === 0 ? true : undefined,
+    )
+    const kept = await versionsOf(`datanets/${datanetId}/parts/${contribution}/`)
+    expect(kept.every(({ IsLatest }) => IsLatest)).toBe(true)
+    const rows = kept.find(({ Key }) => Key!.endsWith('rows.jsonl'))!
+    const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key: rows.Key! }))
+    expect((await Body!.transformToString()).trim()).toBe('')
+  },
+  2 * MINUTES,
+)
 
 test(
   'stopped and started again, the example pays nobody twice',

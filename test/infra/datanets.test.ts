@@ -25,9 +25,11 @@ beforeAll(() => {
   const buildShard = new HouseFunction(stack, 'BuildShard', { door: 'x/y', description: 'shard', environment: {} })
   new Datanets(stack, 'Datanets', { storage, buildShard })
   template = Template.fromStack(stack)
-  const [machine] = Object.values(template.findResources('AWS::StepFunctions::StateMachine'))
-  const parts: unknown[] = machine?.Properties.DefinitionString['Fn::Join'][1]
-  states = JSON.parse(parts.map((part) => (typeof part === 'string' ? part : 'arn')).join('')).States
+  const machines = Object.values(template.findResources('AWS::StepFunctions::StateMachine')).map(({ Properties }) => {
+    const parts: unknown[] = Properties.DefinitionString['Fn::Join'][1]
+    return JSON.parse(parts.map((part) => (typeof part === 'string' ? part : 'arn')).join('')).States
+  })
+  states = machines.find((machine) => 'SplitChunks' in machine)
   statements = Object.values(template.findResources('AWS::IAM::Policy')).flatMap(
     ({ Properties }) => Properties.PolicyDocument.Statement,
   )
@@ -45,7 +47,7 @@ describe('the ingestion flow', () => {
   })
 
   it('builds the provenance shard before the version is published', () => {
-    expect(states['BuildProvenanceShard']?.Next).toBe('Commit')
+    expect(states['BuildProvenanceShards']?.Next).toBe('Commit')
   })
 
   it('retries every call, and records every fault', () => {
@@ -71,7 +73,7 @@ describe('the ingestion flow', () => {
       EventPattern: { source: ['aws.states'], detail: { status: ['TIMED_OUT', 'ABORTED'] } },
       Targets: [Match.objectLike({ DeadLetterConfig: Match.anyValue() })],
     })
-    template.resourceCountIs('AWS::CloudWatch::Alarm', 2)
+    template.resourceCountIs('AWS::CloudWatch::Alarm', 3)
   })
 
   it('keeps rows out of its logs', () => {
@@ -94,9 +96,12 @@ describe('grants', () => {
     }
   })
 
-  it('let nobody write where a version lies but the committer, and nobody delete an object', () => {
+  it('let nobody write where a version lies but the committer, and nobody delete an object but the erasure', () => {
     expect(granted('s3:PutObject').filter((resource) => resource.includes('versions'))).toHaveLength(1)
-    expect(granted('s3:DeleteObject')).toEqual([])
+    const deletable = granted('s3:DeleteObject').join()
+    for (const keys of ['/parts/*', '/quarantine/*', '/ingestion/*']) expect(deletable).toContain(keys)
+    expect(deletable).not.toContain('versions')
+    expect(granted('s3:DeleteObject')).toHaveLength(1)
   })
 
   it('let a presigned URL write into the quarantine only', () => {

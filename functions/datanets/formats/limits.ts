@@ -23,6 +23,11 @@ export interface Limits {
   /** Keys of a JSON row, columns of a CSV or Parquet file. */
   maxColumns: number
   maxMessages: number
+  /**
+   * A provenance shard covers at most this many bytes of rows.jsonl (or one row): its builder holds about six bytes for
+   * each of them, and the attribution worker a third of one.
+   */
+  shardBytes: number
   /** Parquet: largest uncompressed row group, and largest ratio of uncompressed to compressed bytes. */
   maxRowGroupBytes: number
   maxExpansion: number
@@ -44,6 +49,7 @@ export const LIMITS: Limits = {
   maxJsonDepth: 16,
   maxColumns: 64,
   maxMessages: 256,
+  shardBytes: 256 * MIB,
   maxRowGroupBytes: 256 * MIB,
   maxExpansion: 200,
 }

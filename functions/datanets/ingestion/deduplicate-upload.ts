@@ -47,10 +47,11 @@ export const deduplicateUpload = async (
   // How many rows there are is known at the end.
   sinks.signatures.append(encodeHeader(0))
   const origin = { contribution: contributionId, contributor: contribution.contributor, ticket }
-  const part = await writePart(
+  const { ranges, ...part } = await writePart(
     clusterRows({ count, signatures, candidate: candidates.candidate, earlier }, candidates.rejected(), origin),
     signatures,
     sinks,
+    limits.shardBytes,
   )
   sinks.signatures.patch(0, encodeHeader(part.rows))
 
@@ -64,7 +65,13 @@ export const deduplicateUpload = async (
     }
   await put(objects, keys.rows, sinks.rows, 'application/jsonl')
   await put(objects, keys.signatures, sinks.signatures, 'application/octet-stream')
-  return { outcome: 'ready', rowsKey: keys.rows, indexKey: keys.index, baseVersion: datanet.version, ...part }
+  return {
+    outcome: 'ready',
+    rowsKey: keys.rows,
+    shards: ranges.map((range, n) => ({ ...range, ...keys.shard(n) })),
+    baseVersion: datanet.version,
+    ...part,
+  }
 }
 
 const noRows = (rejected: number): string => `All ${rejected} rows were refused: read the list of rejected rows.`

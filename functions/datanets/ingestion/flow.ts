@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import type { ShardPlace } from '#schema/datanets'
 import { ContributionId, DatanetId } from '#schema/ids'
 import { FILE_REFUSALS, type FileRefusal } from '../formats/refusals.ts'
 
@@ -37,7 +38,7 @@ export type ChunkSummary = z.output<typeof ChunkSummary>
 export type Deduplicated =
   | { outcome: 'wait'; seconds: number }
   | { outcome: 'refused'; reason: Reason; rejected: number }
-  | ({ outcome: 'ready'; rowsKey: string; indexKey: string } & Prepared)
+  | ({ outcome: 'ready'; rowsKey: string; shards: ShardPlace[] } & Prepared)
 
 /** A part that is written and not yet published. */
 export const Prepared = z.object({

@@ -1,4 +1,4 @@
-import type { DatanetVersion, VersionPart } from '#schema/datanets'
+import type { DatanetVersion, ProvenanceShard, VersionPart } from '#schema/datanets'
 import type { IngestionRecords } from '../ingestion-records.store.ts'
 import { partKeys, partRootsKey, versionKey } from '../places.ts'
 import { manifestBytes, NO_ROOT, versionRoot } from '../versions/version-manifest.ts'
@@ -15,14 +15,14 @@ interface Parts {
 }
 
 /**
- * Publishes the prepared part as the next version of its Datanet: writes the manifest, then moves the Datanet, the
+ * Publishes the prepared part, and all earlier ones but those withdrawn, as the next version of its Datanet: writes the manifest, then moves the Datanet, the
  * contribution and the version record in one transaction. Only the holder of the first ticket comes here, so a manifest
  * under this number without a version record is left from a run that died, and is replaced.
  */
 export const publishVersion = async (
   upload: Upload,
   prepared: Prepared,
-  indexSha256: string | undefined,
+  shards: ProvenanceShard[],
   { records, version, roots, put, now }: Parts,
 ): Promise<Committed> => {
   const { datanetId, contributionId } = upload
@@ -36,8 +36,11 @@ export const publishVersion = async (
   if (datanet.version !== prepared.baseVersion) return { outcome: 'stale' }
 
   const previous = datanet.version === 0 ? undefined : await version(versionKey(datanetId, datanet.version))
-  const partRoots = previous ? await roots(partRootsKey(datanetId, datanet.version)) : []
-  partRoots.push(prepared.root)
+  const withdrawn = await records.withdrawn(datanetId)
+  const isLive = ({ contribution }: VersionPart) => !withdrawn.has(contribution)
+  const earlier = previous?.parts.filter(isLive) ?? []
+  const earlierRoots = previous ? await roots(partRootsKey(datanetId, datanet.version)) : []
+  const partRoots = [...earlierRoots.filter((_, i) => isLive(previous!.parts[i]!)), prepared.root]
   const n = datanet.version + 1
   const keys = partKeys(datanetId, contributionId)
   const part: VersionPart = {
@@ -46,8 +49,7 @@ export const publishVersion = async (
     rows: prepared.rows,
     rowsKey: keys.rows,
     rowsSha256: prepared.rowsSha256,
-    indexKey: keys.index,
-    ...(indexSha256 ? { indexSha256 } : {}),
+    shards,
     firstSequence: prepared.firstSequence,
   }
   const previousRoot = previous?.root ?? NO_ROOT
@@ -56,8 +58,8 @@ export const publishVersion = async (
     version: n,
     previousRoot,
     root: versionRoot(previousRoot, partRoots),
-    rows: (previous?.rows ?? 0) + prepared.rows,
-    parts: [...(previous?.parts ?? []), part],
+    rows: earlier.reduce((sum, { rows }) => sum + rows, prepared.rows),
+    parts: [...earlier, part],
     licence: datanet.licence,
     policy: datanet.policy,
     createdAt: now().toISOString(),

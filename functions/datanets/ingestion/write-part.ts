@@ -16,6 +16,8 @@ export interface WrittenPart {
   /** Merkle root over the rows' leaves. */
   root: string
   firstSequence: number
+  /** Half-open byte ranges of the rows, one a provenance shard, cut where a row ends. */
+  ranges: { start: number; end: number }[]
 }
 
 /** Writes rows, rejections and signature records (without the file's header) as they are decided, and sums them up. */
@@ -23,6 +25,7 @@ export const writePart = async (
   clustered: AsyncIterable<Clustered>,
   signatures: Uint32Array,
   sinks: { rows: Sink; rejected: Sink; signatures: Sink },
+  shardBytes: number,
 ): Promise<WrittenPart> => {
   const hash = createHash('sha256')
   const tree = new MerkleRoot()
@@ -30,6 +33,7 @@ export const writePart = async (
   let rejected = 0
   let offset = 0
   let firstSequence = 0
+  const ranges: WrittenPart['ranges'] = []
   for await (const decided of clustered) {
     if (decided.kind === 'rejected') {
       rejected++
@@ -54,7 +58,10 @@ export const writePart = async (
         signature,
       }),
     )
+    const shard = ranges.at(-1)
+    if (shard && offset + line.length - shard.start <= shardBytes) shard.end += line.length
+    else ranges.push({ start: offset, end: offset + line.length })
     offset += line.length
   }
-  return { rows, rejected, rowsSha256: hash.digest('hex'), root: hex(tree.root()), firstSequence }
+  return { rows, rejected, rowsSha256: hash.digest('hex'), root: hex(tree.root()), firstSequence, ranges }
 }

@@ -13,7 +13,11 @@ const ReceiptView = z.strictObject({
   epoch: z.number().int().nullable(),
   /** Shares change until the epoch is closed. */
   provisional: z.boolean(),
-  spanTexts: z.array(z.string()).optional(),
+  /**
+   * Text of each span, in their order; null where the Datanets of its owners keep it from this caller. Left out when the
+   * transcript is no longer kept.
+   */
+  spanTexts: z.array(z.string().nullable()).optional(),
 })
 
 export const ATTRIBUTION_ROUTES = {

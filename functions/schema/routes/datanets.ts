@@ -1,5 +1,15 @@
 import * as z from 'zod'
-import { Contribute, Contribution, CreateDatanet, Datanet, DatanetVersion, Member, RejectedRow } from '../datanets.ts'
+import {
+  Contribute,
+  Contribution,
+  CreateDatanet,
+  Datanet,
+  DatanetVersion,
+  Member,
+  RejectedRow,
+  Withdraw,
+  Withdrawal,
+} from '../datanets.ts'
 import { ContributionId, DatanetId } from '../ids.ts'
 import { Page, PresignedPut, page, type Route } from './route.ts'
 
@@ -98,6 +108,17 @@ export const DATANET_ROUTES = {
     summary: 'Assemble a multipart upload',
     params: contribution,
     reply: Contribution,
+  },
+  withdrawContribution: {
+    method: 'POST',
+    path: '/datanets/{datanetId}/contributions/{contributionId}/withdraw',
+    door: 'datanets/withdraw-contribution',
+    access: 'person',
+    summary: 'Take a contribution, or some of its rows, back for good',
+    params: contribution,
+    body: Withdraw,
+    reply: Withdrawal,
+    status: 202,
   },
   listRejectedRows: {
     method: 'GET',

@@ -1,5 +1,15 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { repository } from '../../../local/paths.ts'
@@ -117,24 +127,18 @@ export const downloaded = (names: readonly string[]): string => {
   throw new Error(`apt-get knows no package ${names.join(' or ')} (run apt-get update)`)
 }
 
-/** All plain files, ordered by path. */
+/** All plain files, ordered by path; what a symbolic link leads to would be there twice. */
 const filesUnder = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .map((path) => join(folder, path))
-    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile())
+    .map((path) => join(realpathSync(folder), path))
+    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() && realpathSync(path) === path)
     .sort()
-
-const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 function* rowsOf(path: string): Generator<Buffer> {
   const bytes = readFileSync(path)
-  let text: string
-  try {
-    text = utf8.decode(/\.(gz|dz)$/.test(path) ? gunzipSync(bytes) : bytes)
-  } catch {
-    return // not UTF-8
-  }
-  if (text.includes('\0')) return // sdsl keeps it for itself
+  const text = (/\.(gz|dz)$/.test(path) ? gunzipSync(bytes) : bytes).toString('utf8')
+  // A stray byte becomes U+FFFD; a file full of them is no UTF-8. NUL is sdsl's own.
+  if (text.split('\uFFFD').length > 1 + text.length / 1000 || text.includes('\0')) return
   let row = ''
   for (const paragraph of text.split(/\n{2,}/)) {
     row += row ? `\n\n${paragraph}` : paragraph

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs'
 import { buildIndex, openIndex } from '../../../functions/attribution/provenance/index.ts'
 import { ROW_END } from './corpora.ts'
 import { readQueries } from './workload.ts'
@@ -9,18 +9,27 @@ const MIN_LENGTH = 32
 const MAX_OWNERS = 16
 const print = (value: object) => process.stdout.write(`${JSON.stringify(value)}\n`)
 
-function* rowsOf(text: Buffer): Generator<{ id: string; text: string }> {
+/** Rows as they are read: the file is not held. */
+function* rowsOf(path: string): Generator<{ id: string; text: string }> {
+  const file = openSync(path, 'r')
+  const piece = Buffer.alloc(1 << 20)
   let number = 0
-  for (let at = 0; at < text.length; ) {
-    const end = text.indexOf(ROW_END, at)
-    yield { id: String(number++), text: text.toString('utf8', at, end) }
-    at = end + 1
+  let begun: Buffer = Buffer.alloc(0)
+  for (let bytes = readSync(file, piece); bytes > 0; bytes = readSync(file, piece)) {
+    let at = 0
+    for (let end = piece.indexOf(ROW_END); end >= 0 && end < bytes; end = piece.indexOf(ROW_END, at)) {
+      yield { id: String(number++), text: Buffer.concat([begun, piece.subarray(at, end)]).toString('utf8') }
+      begun = Buffer.alloc(0)
+      at = end + 1
+    }
+    begun = Buffer.concat([begun, piece.subarray(at, bytes)])
   }
+  closeSync(file)
 }
 
 if (verb === 'build') {
   const before = process.cpuUsage()
-  const index = buildIndex(rowsOf(readFileSync(files[0]!)))
+  const index = buildIndex(rowsOf(files[0]!))
   const { user, system } = process.cpuUsage(before)
   writeFileSync(files[1]!, index)
   print({

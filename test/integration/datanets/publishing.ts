@@ -48,7 +48,9 @@ export const publishing = (world: () => World) =>
       expect(manifest.root).toBe(versionRoot(NO_ROOT, [rootOf(rows)]))
       const [part] = manifest.parts
       expect(sha256(Buffer.from(await readText(platform, part?.rowsKey ?? '')))).toBe(part?.rowsSha256)
-      expect(part?.indexSha256).toMatch(/^[0-9a-f]{64}$/)
+      expect(part?.shards).toEqual([
+        expect.objectContaining({ rows: 3, start: 0, indexSha256: expect.stringMatching(/^[0-9a-f]{64}$/) }),
+      ])
       expect((await call('list-versions', curator, { params: { datanetId } })).body.items).toEqual([
         { version: 1, root: manifest.root, rows: 3, createdAt: manifest.createdAt },
       ])

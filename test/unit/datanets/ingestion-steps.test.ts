@@ -64,6 +64,7 @@ describe('publishing', () => {
         ...contribution,
       }),
       ticket: async () => 1,
+      withdrawn: async () => new Set(),
       publish: async (_: unknown, part: Publication) => {
         if (publishes) published.push(part)
         return publishes
@@ -81,7 +82,7 @@ describe('publishing', () => {
       roots: async (key: string) => JSON.parse(stored.get(key) ?? '[]') as string[],
       now: () => new Date(0),
     }
-    return { stored, published, run: () => publishVersion(upload, prepared, undefined, parts) }
+    return { stored, published, run: () => publishVersion(upload, prepared, [], parts) }
   }
   const manifest = `datanets/${datanetId}/versions/1.json`
 
