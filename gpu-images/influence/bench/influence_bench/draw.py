@@ -9,7 +9,7 @@ from influence.statistics import mean_and_error
 from . import peers
 from .ground_truth import Truth
 from .measure import ceiling_per_query, lds_per_query, leave_out_top1, recall_at_1
-from .scorers import Gradients, Scores, stored, tfidf
+from .scorers import Gradients, Scores, answered, stored, tfidf
 from .task import Task
 
 OURS = "ekfac, 514 B"
@@ -32,7 +32,7 @@ def own_scores(task: Task, scratch: Path) -> dict[str, Scores]:
     return {
         OURS: stored(task, scratch / "ours", FROZEN),
         "ekfac, 258 B": stored(task, scratch / "four-bits", replace(FROZEN, bits=4)),
-        "ekfac, 514 B, absolute": stored(task, scratch / "ours", FROZEN, normalise=False),
+        "ekfac, 514 B, absolute": answered(task, scratch / "ours", normalise=False),
         "ekfac, one checkpoint": stored(task, scratch / "one", FROZEN, last),
         "ekfac, restricted": stored(task, scratch / "restricted", RESTRICTED),
         "ekfac, uncompressed": gradients.uncompressed(normalise=True),

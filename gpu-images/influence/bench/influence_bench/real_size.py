@@ -75,7 +75,7 @@ def main(count: int) -> None:
             "trainingSecondsARow": round(step, 5), "rowPasses": row_passes(shapes, count, settings),
             "fitSecondsARowPass": round(seconds / row_passes(shapes, count, settings), 5),
             "measuredBytesAboveModel": peak - before, "storeBytes": made["bytes"],
-            "formula": fit_bytes(shapes, count, count * TOKENS, 1, settings)}))
+            "formula": fit_bytes(shapes, count, count * TOKENS, 1, 16384, settings)}))
 
 
 if __name__ == "__main__":

@@ -30,23 +30,29 @@ class Scores:
     cost: dict = field(default_factory=dict)
 
 
-def stored(task: Task, out: Path, settings: Settings, checkpoints: list[Path] | None = None,
-           normalise: bool = True) -> Scores:
+def stored(task: Task, out: Path, settings: Settings, checkpoints: list[Path] | None = None) -> Scores:
     """Ours: fit_store, then one query at a time."""
-    base, checkpoints = task.base(), checkpoints or task.checkpoints
+    base = task.base()
     began = time.process_time()
-    made = fit_store(task.folder / "base", checkpoints, task.rows, out, adapter_dir=task.adapter, settings=settings,
-                     base=base)
+    made = fit_store(task.folder / "base", checkpoints or task.checkpoints, task.rows, out, adapter_dir=task.adapter,
+                     settings=settings, base=base)
     fitted = time.process_time() - began
-    scorer = open_scorer(out, task.folder / "base", task.adapter, base)
+    scores = answered(task, out)
+    return Scores(scores.queries, scores.copies, {
+        "fitSeconds": round(fitted, 3), **scores.cost, "bytesPerRow": made["bytesPerRow"],
+        "components": made["components"], "storeBytes": made["bytes"]})
+
+
+def answered(task: Task, store: Path, normalise: bool = True) -> Scores:
+    """What a store made by `stored` answers; normalise = RelatIF."""
+    scorer = open_scorer(store, task.folder / "base", task.adapter, task.base())
     rows = MethodRows(scorer.store, "ekfac")
     ask = lambda records: torch.stack([rows.scores(rows.query(scorer.features(s)[0]), normalise)
                                        for s in sequences(records)])
     began = time.process_time()
     queries = ask(task.queries)
-    cost = {"fitSeconds": round(fitted, 3), "queryMs": round(1000 * (time.process_time() - began) / len(queries), 2),
-            "bytesPerRow": made["bytesPerRow"], "components": made["components"], "storeBytes": made["bytes"]}
-    return Scores(queries, ask(task.duplicates), cost)
+    milliseconds = 1000 * (time.process_time() - began) / len(queries)
+    return Scores(queries, ask(task.duplicates), {"queryMs": round(milliseconds, 2)})
 
 
 class Gradients:

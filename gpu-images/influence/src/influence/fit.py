@@ -159,7 +159,7 @@ def fit_store(base_dir, checkpoints, rows, out_dir, *, adapter_dir=None, setting
             raise errors.rows_invalid("no row has two tokens: nothing has a loss")
         shapes = [shape for m in adapters[0].modules for shape in (tuple(m.a.shape), tuple(m.b.shape[::-1]))]
         tokens = sum(len(w.tokens) for s in sequences for w in s.windows)
-        memory = fit_bytes(shapes, len(sequences), tokens, len(adapters), settings)["peak"]
+        memory = fit_bytes(shapes, len(sequences), tokens, len(adapters), base.vocabulary, settings)["peak"]
         print(f"influence: about {memory >> 20} MiB beside the model", file=sys.stderr, flush=True)
         fitted = _fit_checkpoints(base, adapters, sequences, settings, bool({*methods} & {*NEEDS_RAW}), scratch)
         vectors = {name: METHODS[name](fitted.features, settings) for name in methods}

@@ -18,9 +18,11 @@ def keeps_gradients(shapes: list[tuple[int, int]], rows: int, settings: Settings
     return 4 * sum(r * d for r, d in shapes) * rows <= settings.cache_bytes
 
 
-def fit_bytes(shapes: list[tuple[int, int]], rows: int, tokens: int, checkpoints: int, settings: Settings) -> dict[str, int]:
+def fit_bytes(shapes: list[tuple[int, int]], rows: int, tokens: int, checkpoints: int, vocabulary: int,
+              settings: Settings) -> dict[str, int]:
     """Bytes by part, `peak` = the larger of the two phases (one checkpoint's rotation, the components of all). shapes:
-    (rank, width) of every A and B; tokens: of all rows."""
+    (rank, width) of every A and B; tokens: of all rows. `pass` is the logits of a batch and what the loss makes of them;
+    the activations of a deep model's layers come on top."""
     parameters = sum(r * d for r, d in shapes)
     sides = [_side(width, settings) for shape in shapes for width in shape]
     features = min(settings.kept_features(rows), checkpoints * parameters)
@@ -29,12 +31,13 @@ def fit_bytes(shapes: list[tuple[int, int]], rows: int, tokens: int, checkpoints
         "rows": 8 * tokens,
         "adapters": 4 * checkpoints * parameters,
         "gradients": 4 * parameters * rows if keeps_gradients(shapes, rows, settings) else 0,
+        "pass": 16 * settings.batch_tokens * vocabulary,
         "factors": sum(factor + basis for factor, basis in sides),
         "features": 4 * rows * features,
         "components": 4 * features * 3 * columns + 4 * min(rows, BLOCK) * features + 8 * rows * settings.components,
     }
     lasting = parts["rows"] + parts["adapters"] + parts["features"]
-    return parts | {"peak": lasting + max(parts["factors"] + parts["gradients"], parts["components"])}
+    return parts | {"peak": lasting + max(parts["factors"] + parts["gradients"] + parts["pass"], parts["components"])}
 
 
 def row_passes(shapes: list[tuple[int, int]], rows: int, settings: Settings) -> int:
