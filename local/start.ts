@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { Journal } from './example/journal.ts'
+import { contextOf } from './example/context.ts'
 import { runExample } from './example/run.ts'
 import { repository } from './paths.ts'
 import { type Platform, startPlatform } from './platform.ts'
@@ -54,31 +54,11 @@ try {
 }
 
 async function example(platform: Platform, report: Progress): Promise<void> {
-  const { outputs, contracts } = platform.deployed
   const { table } = await report.stage('example', 'example: data, models, answers, attribution, money', () =>
-    runExample(
-      {
-        dir: platform.dir,
-        api: platform.api,
-        aws: {
-          endpoint: platform.emulator.endpoint,
-          region: platform.emulator.region,
-          credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-        },
-        userPoolId: outputs['UserPoolId'] ?? '',
-        userPoolClientId: outputs['UserPoolClientId'] ?? '',
-        operatorsGroup: 'operators',
-        chain: {
-          rpcUrl: platform.chain.rpcUrl,
-          chainId: platform.chain.chainId,
-          contracts,
-          deployerKey: platform.chain.deployerKey,
-        },
-        journal: new Journal(resolve(platform.dir, 'example.json'), platform.checkpoints),
-        log: report.note,
-      },
-      { setup: report.seconds['setup'] ?? 0, deploy: report.seconds['deploy'] ?? 0 },
-    ),
+    runExample(contextOf(platform, report.note), {
+      setup: report.seconds['setup'] ?? 0,
+      deploy: report.seconds['deploy'] ?? 0,
+    }),
   )
   process.stdout.write(`${table}\n`)
 }

@@ -11,6 +11,18 @@ export class ApiClient {
 
   // biome-ignore lint/suspicious/noExplicitAny: replies are checked where they are used
   async call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<any> {
+    // A request that a kill cut off may keep its Idempotency-Key for a minute: the same request waits for it.
+    for (let waits = 0; ; waits++) {
+      try {
+        return await this.#once(method, path, body, headers)
+      } catch (error) {
+        if (!(error instanceof ApiError && error.inFlight) || waits === 24) throw error
+        await sleep(5000)
+      }
+    }
+  }
+
+  async #once(method: string, path: string, body: unknown, headers: Record<string, string>): Promise<unknown> {
     const reply = await fetch(`${this.#base}${path}`, {
       method,
       headers: {
@@ -32,9 +44,11 @@ export class ApiClient {
 
 class ApiError extends Error {
   readonly status: number
+  readonly inFlight: boolean
   constructor(method: string, path: string, status: number, text: string) {
     super(`${method} ${path}: ${status} ${text.slice(0, 500)}`)
     this.status = status
+    this.inFlight = status === 409 && text.includes('"request-in-flight"')
   }
 }
 

@@ -1,4 +1,6 @@
-import type { Journal } from './journal.ts'
+import { join } from 'node:path'
+import type { Platform } from '../platform.ts'
+import { Journal } from './journal.ts'
 
 /** What the platform hands to the example: public doors, and a place to remember. */
 export interface ExampleContext {
@@ -28,4 +30,22 @@ export interface ExampleSeconds {
   attribute: number
   settle: number
   total: number
+}
+
+/** The example on a running platform, as root of the embedded AWS and holder of the local chain's supply. */
+export const contextOf = (platform: Platform, log: (line: string) => void): ExampleContext => {
+  const { outputs, contracts } = platform.deployed
+  const { endpoint, region } = platform.emulator
+  const { rpcUrl, chainId, deployerKey } = platform.chain
+  return {
+    dir: platform.dir,
+    api: platform.api,
+    aws: { endpoint, region, credentials: { accessKeyId: 'test', secretAccessKey: 'test' } },
+    userPoolId: outputs['UserPoolId'] ?? '',
+    userPoolClientId: outputs['UserPoolClientId'] ?? '',
+    operatorsGroup: 'operators',
+    chain: { rpcUrl, chainId, contracts, deployerKey },
+    journal: new Journal(join(platform.dir, 'example.json'), platform.checkpoints),
+    log,
+  }
 }

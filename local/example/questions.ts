@@ -35,8 +35,13 @@ export const askAll = async (
           stream: answers.length % 3 === 2,
           sentence,
         }
+        const key = `example-${datanet.id}-${recipe.name}-${i}`
         const { text, openledger } = await context.journal.once(`question ${recipe.name} ${i}`, () =>
-          ask(client, question, `example-${datanet.id}-${recipe.name}-${i}`),
+          ask(client, question, key).catch((error: { code?: string }) => {
+            // A kill cut the first try off, and its key stays taken for as long as a function may live.
+            if (error.code !== 'request-in-flight') throw error
+            return ask(client, question, `${key}-${Date.now()}`)
+          }),
         )
         const rest = question.chat ? sentence : sentence.slice(opening(sentence).length)
         answers.push({

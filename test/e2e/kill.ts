@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { repository } from '../../local/paths.ts'
 
 /** A process and all that it started, by the process table. */
@@ -47,3 +48,37 @@ export const startAndKill = (dir: string, mark: RegExp, afterMs: number): Promis
       marked && ended === 'SIGKILL' ? resolve(printed) : reject(new Error(`it ended before ${mark}:\n${printed}`)),
     )
   })
+
+/** `npm start` until it serves, and Ctrl-C: its exit code, the processes of its family that are still there, its output. */
+export const startAndInterrupt = (dir: string): Promise<{ code: number | null; left: number[]; table: string }> =>
+  new Promise((resolve, reject) => {
+    const args = [join(repository, 'local/start.ts'), '--dir', dir]
+    const child = spawn(process.execPath, args, { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] })
+    let told = ''
+    let table = ''
+    let family: number[] = []
+    child.stdout.on('data', (chunk: Buffer) => {
+      table += chunk
+    })
+    child.stderr.on('data', (chunk: Buffer) => {
+      told += chunk
+      if (family.length > 0 || !told.includes('Press Ctrl-C')) return
+      family = familyOf(child.pid!)
+      child.kill('SIGINT')
+    })
+    child.on('error', reject)
+    child.on('close', async (code) => {
+      // A grandchild that was told to end may take a moment more than its parent.
+      for (let tries = 0; tries < 20 && family.some(isAlive); tries++) await sleep(250)
+      resolve({ code, left: family.filter(isAlive), table })
+    })
+  })
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -11,16 +11,15 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { settlementInterface } from '../../functions/settlement/settler/calls.ts'
 import { KmsSigner, kmsAddress } from '../../functions/settlement/settler/kms-signer.client.ts'
 import { ApiClient, until } from '../../local/example/api-client.ts'
-import type { ExampleContext } from '../../local/example/context.ts'
+import { contextOf, type ExampleContext } from '../../local/example/context.ts'
 import { onChain, openOf } from '../../local/example/deposit.ts'
-import { Journal } from '../../local/example/journal.ts'
 import { proveAddress } from '../../local/example/people.ts'
 import { runExample } from '../../local/example/run.ts'
 import { venvPython } from '../../local/paths.ts'
 import { type Platform, startPlatform } from '../../local/platform.ts'
 import { createProgress } from '../../local/setup/progress.ts'
 import { accessMatrix } from './access-matrix.ts'
-import { startAndKill } from './kill.ts'
+import { startAndInterrupt, startAndKill } from './kill.ts'
 import { townOf } from './town.ts'
 
 /** The whole product, deployed by the real CDK CLI with IAM enforced, through its public API only. */
@@ -31,33 +30,14 @@ let context: ExampleContext
 // biome-ignore lint/suspicious/noExplicitAny: run.json is the contract under test
 let run: any
 
-const contextOf = (): ExampleContext => ({
-  dir,
-  api: platform.api,
-  aws: {
-    endpoint: platform.emulator.endpoint,
-    region: platform.emulator.region,
-    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-  },
-  userPoolId: platform.deployed.outputs['UserPoolId']!,
-  userPoolClientId: platform.deployed.outputs['UserPoolClientId']!,
-  operatorsGroup: 'operators',
-  chain: {
-    rpcUrl: platform.chain.rpcUrl,
-    chainId: platform.chain.chainId,
-    contracts: platform.deployed.contracts,
-    deployerKey: platform.chain.deployerKey,
-  },
-  journal: new Journal(join(dir, 'example.json'), platform.checkpoints),
-  log: (line) => process.stderr.write(`${line}\n`),
-})
+const log = (line: string) => process.stderr.write(`${line}\n`)
 
 beforeAll(async () => {
   // Killed while it trains, and again while it pays: everything below is asked of what came back.
   await startAndKill(dir, /training \S+ started/, 4_000)
   await startAndKill(dir, /— settle/, 2_000)
   platform = await startPlatform(dir, createProgress())
-  context = contextOf()
+  context = contextOf(platform, log)
   await runExample(context, { setup: 0, deploy: 0 })
   run = JSON.parse(readFileSync(join(dir, 'run.json'), 'utf8'))
 }, 12 * MINUTES)
@@ -387,17 +367,36 @@ test(
 )
 
 test(
-  'stopped and started again, the example pays nobody twice',
+  'Ctrl-C leaves no process, and started again the example pays nobody twice',
   async () => {
     const addresses = run.payees.map(({ address }: { address: string }) => address)
     const before = await openOf(context, addresses)
     await platform.stop()
+    const { code, left, table } = await startAndInterrupt(dir)
+    expect({ code, left }).toEqual({ code: 0, left: [] })
+    expect(table).toMatch(/unattributed residual of \d+ answers/)
+    expect(secretsInLogs()).toEqual([])
     platform = await startPlatform(dir, createProgress())
-    context = contextOf()
-    await runExample(context, { setup: 0, deploy: 0 })
+    context = contextOf(platform, log)
     expect(await openOf(context, addresses)).toEqual(before)
   },
   5 * MINUTES,
 )
+
+/** Keys, tokens, wallets and what was asked or answered, as far as any log of this platform holds them. */
+const secretsInLogs = (): string[] => {
+  const logs = ['aws/services/cloudwatch_logs.json', 'logs/aws.log', 'logs/chain.log']
+    .map((file) => readFileSync(join(dir, file), 'utf8'))
+    .join('\n')
+  const { done } = context.journal as {
+    done: Record<string, { text?: string; password?: string; privateKey?: string }>
+  }
+  const answers = Object.values(done).flatMap(({ text }) => (text && text.trim().length > 30 ? [text.trim()] : []))
+  const people = Object.values(done).flatMap(({ password, privateKey }) => [password ?? [], privateKey ?? []].flat())
+  expect(answers.length).toBeGreaterThan(10)
+  expect(logs.length).toBeGreaterThan(10_000)
+  const secrets = [run.keys.client, run.people.builder, run.people.operator, ...people, ...answers]
+  return secrets.filter((secret) => logs.includes(JSON.stringify(secret).slice(1, 40)))
+}
 
 accessMatrix(() => townOf(run, context.journal.done))

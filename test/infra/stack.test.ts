@@ -103,6 +103,33 @@ describe('the stack', () => {
     })
   })
 
+  test('every rule, schedule and stream has a dead-letter queue, and every dead-letter queue an alarm', () => {
+    const byId = new Map(resources(prod))
+    const queueOf = (arn: unknown) => (arn as { 'Fn::GetAtt'?: [string] } | undefined)?.['Fn::GetAtt']?.[0] ?? 'none'
+    type Edge = {
+      Targets?: { DeadLetterConfig?: { Arn: unknown } }[]
+      Target?: { DeadLetterConfig?: { Arn: unknown } }
+      DestinationConfig?: { OnFailure: { Destination: unknown } }
+      EventSourceArn?: unknown
+      RedrivePolicy?: { deadLetterTargetArn: unknown }
+    }
+    const letters = [...byId.values()].flatMap(({ Type, Properties }) => {
+      const edge = Properties as Edge
+      if (Type === 'AWS::Events::Rule') return edge.Targets!.map((target) => queueOf(target.DeadLetterConfig?.Arn))
+      if (Type === 'AWS::Scheduler::Schedule') return [queueOf(edge.Target?.DeadLetterConfig?.Arn)]
+      if (Type === 'AWS::SQS::Queue' && edge.RedrivePolicy) return [queueOf(edge.RedrivePolicy.deadLetterTargetArn)]
+      const ofStream =
+        Type === 'AWS::Lambda::EventSourceMapping' && JSON.stringify(edge.EventSourceArn).includes('Stream')
+      return ofStream ? [queueOf(edge.DestinationConfig?.OnFailure.Destination)] : []
+    })
+    expect(letters.length).toBeGreaterThan(9)
+    const alarms = JSON.stringify([...byId.values()].filter(({ Type }) => Type === 'AWS::CloudWatch::Alarm'))
+    for (const queue of letters) {
+      expect(byId.get(queue)?.Type, queue).toBe('AWS::SQS::Queue')
+      expect(alarms, queue).toContain(`"${queue}"`)
+    }
+  })
+
   test('stays below the budget of resources, with a chain and without', () => {
     expect(resources(prod).length).toBeLessThan(400)
     expect(resources(templateOf({})).length).toBeLessThan(400)

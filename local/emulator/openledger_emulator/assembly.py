@@ -11,6 +11,7 @@ from .hooks import (
     cloudformation,
     control,
     gateway_responses,
+    in_flight_messages,
     lambda_worker,
     logs_arns,
     response_streaming,
@@ -47,6 +48,7 @@ def install(settings: Settings) -> SageMaker:
     secure_transport.install()
     logs_arns.install()
     sqs_batches.install()
+    in_flight_messages.install()
     stream_records.install()
     transaction_conflicts.install()
     copy_under_load()

@@ -16,6 +16,7 @@ from openledger_emulator.hooks import (
     cloudformation,
     control,
     gateway_responses,
+    in_flight_messages,
     lambda_worker,
     logs_arns,
     resumption,
@@ -292,6 +293,23 @@ def test_a_dictionary_that_grows_while_it_is_copied_is_copied_again(service, mon
 
     monkeypatch.setattr(service, "get_state", grows)
     assert app._build_persistence_save_dict()["sagemaker"]() == {"models": {}}
+
+
+def test_messages_in_flight_come_back_with_a_restart():
+    import time
+
+    from ministack.services import sqs
+
+    sqs._queues["https://queue"] = {"name": "queue", "url": "https://queue", "attributes": {}, "messages": [
+        {"id": "received", "receipt_handle": "r", "visible_at": time.time() + 1800, "sent_at": 1.0},
+        {"id": "delayed", "receipt_handle": None, "visible_at": time.time() + 1800, "sent_at": 1.0},
+    ]}  # fmt: skip
+    saved = sqs.get_state()
+    sqs._queues.clear()
+    sqs.load_persisted_state(saved)
+    received, delayed = sqs._queues["https://queue"]["messages"]
+    assert received["visible_at"] <= time.time() < delayed["visible_at"], in_flight_messages.HOOK
+    sqs._queues.clear()
 
 
 def test_stream_records_survive_a_restart():

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { findInterpreter } from '../../../local/setup/interpreter.ts'
 import { installCommand, MissingOnThisMachine } from '../../../local/setup/missing.ts'
 import { createProgress } from '../../../local/setup/progress.ts'
-import { installTorch, NoCpuTorch, TORCH } from '../../../local/setup/torch.ts'
+import { cpuIndex, installTorch, NoCpuTorch, TORCH } from '../../../local/setup/torch.ts'
 
 let dir: string
 beforeEach(async () => {
@@ -87,10 +87,34 @@ describe('torch', () => {
 
   test('a CUDA build is never installed: the way to the CPU build is named', async () => {
     const { python, installed } = await fakePython(false, ['torch', 'nvidia-cublas', 'triton'])
-    const failed = installTorch(python, () => {})
+    const failed = installTorch(
+      python,
+      () => {},
+      async () => undefined,
+    )
     await expect(failed).rejects.toBeInstanceOf(NoCpuTorch)
     await expect(failed).rejects.toThrow('OPENLEDGER_TORCH_INDEX')
     expect(await installed()).toBe('')
+  })
+
+  test('the index that PyTorch itself publishes is asked; when it does not answer, it is named', async () => {
+    const { python } = await fakePython(false, ['torch', 'nvidia-cublas', 'triton'])
+    const failed = installTorch(
+      python,
+      () => {},
+      async () => 'https://builds.pytorch.org/whl/cpu',
+    )
+    await expect(failed).rejects.toThrow('could not be had from https://builds.pytorch.org/whl/cpu: unreachable')
+  })
+
+  test('its address is read from their page, and from nobody else', async () => {
+    const page = (text: string) => (async () => new Response(text)) as typeof fetch
+    const commands = (host: string) =>
+      `pip install torch==2.0 --index-url https://${host}/whl/cu126\npip install torch==2.0 --index-url https://${host}/whl/cpu\n`
+    expect(await cpuIndex(page(commands('builds.pytorch.org')))).toBe('https://builds.pytorch.org/whl/cpu')
+    expect(await cpuIndex(page(commands('evilpytorch.org')))).toBeUndefined()
+    expect(await cpuIndex(page('nothing'))).toBeUndefined()
+    expect(await cpuIndex((() => Promise.reject(new Error('no network'))) as typeof fetch)).toBeUndefined()
   })
 })
 
