@@ -191,6 +191,6 @@ describe('a settler on a real chain', () => {
     const signer = { address: chain.settler.address, sign: () => Promise.reject(new Error('signed')) }
     const other = { codeHash: `0x${'1'.repeat(64)}` }
     await expect(settleEpochs(options({ chain: evmChain(other), signer }))).rejects.toThrow('has the hash')
-    expect(durable.items.size).toBe(0)
+    expect([...durable.items.values()].join()).not.toMatch(/NONCED|SIGNED|SENT/)
   })
 })
