@@ -107,11 +107,24 @@ def test_preempted_sequences_go_on_where_they_were(llama):
     """Two rows, one adapter with a long line, others that want in."""
     engine = make_engine(llama, max_rows=2, chunk_tokens=32, progress_before_preemption=1)
     rng = random.Random(6)
-    prompts = [[rng.randrange(2, VOCABULARY) for _ in range(9)] for _ in range(10)]
-    work = [("r4-all", prompt, 40, 0.0) for prompt in prompts[:6]]
-    work += [(name, prompt, 12, 0.02) for name, prompt in zip(("r8-qv", "r3-down", "r8-all", None), prompts[6:], strict=True)]
-    check(engine, llama, work)
-    assert engine.counters["preempted"] > 0
+    prompts = [[rng.randrange(2, VOCABULARY) for _ in range(9)] for _ in range(60)]
+    long = [prompt for prompt in prompts if len(stock(llama, "r4-all", tuple(prompt), 60)) == 60][:4]
+    hot = [("r4-all", prompt, 60) for prompt in long]
+    others = [(name, prompt, 12) for name, prompt in zip(("r8-qv", "r3-down", "r8-all", None), prompts, strict=False)]
+
+    async def run():
+        tasks = [asyncio.create_task(greedy(engine, *case)) for case in hot]
+        while len(engine.batch.rows) < 2:
+            await asyncio.sleep(0.001)
+        return await asyncio.gather(*tasks, *(greedy(engine, *case) for case in others))
+
+    try:
+        got = asyncio.run(run())
+    finally:
+        engine.close()
+    assert engine.counters["preempted"] > 0 and len(long) == 4
+    for (adapter, prompt, tokens), out in zip(hot + others, got, strict=True):
+        assert out == stock(llama, adapter, tuple(prompt), tokens)
 
 
 def test_known_prefixes_are_reused_under_their_own_adapter_only(llama):

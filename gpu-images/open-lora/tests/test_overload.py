@@ -184,3 +184,37 @@ def test_an_adapter_at_a_hundred_times_the_load_delays_the_others_by_little(llam
 
     alone, crowded = steps_of_the_others(0), steps_of_the_others(100)
     assert crowded[-1] <= alone[-1] + 12, (alone, crowded)  # a row is taken over once it made 8 tokens of progress
+
+
+def test_an_adapter_fills_the_batch_only_while_it_is_alone(llama):
+    engine = make_engine(llama, max_rows=4, queue=100, queue_per_adapter=100)
+    seen = []  # (rows of the hot adapter, whether the other one runs) of each step
+
+    def counted(chunks, forward=engine.batch.forward):
+        names = [sequence.adapter.name for sequence in engine.batch.rows]
+        seen.append((names.count("r8-all"), "r4-all" in names))
+        return forward(chunks)
+
+    engine.batch.forward = counted
+
+    async def one(name: str, tokens: int):
+        lease = await engine.acquire(name)
+        request = GenerationRequest([5, 6], SamplingParameters(tokens, temperature=0, ignore_eos=True), lease.adapter)
+        async for _ in engine.generate(request):
+            pass
+
+    async def run():
+        hot = [asyncio.create_task(one("r8-all", 20)) for _ in range(40)]
+        while len(engine.batch.rows) < 4:
+            await asyncio.sleep(0.001)
+        await one("r4-all", 120)
+        await asyncio.gather(*hot)
+
+    try:
+        asyncio.run(run())
+    finally:
+        engine.close()
+    beside = [hot for hot, other in seen if other]
+    assert max(beside[25:]) == 2 and sum(beside[25:]) > 150  # two of four rows, once the first ones have ended
+    after = seen[max(index for index, (_, other) in enumerate(seen) if other) + 1 :]
+    assert max(hot for hot, _ in after) == 4

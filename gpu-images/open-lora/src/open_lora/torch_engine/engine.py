@@ -220,12 +220,22 @@ class TorchEngine:
 
     def _admit(self) -> None:
         while len(self.queue) and len(self.batch.rows) + len(self.prefilling) < self.limits.max_rows:
-            taken = self.queue.pop()
+            held, share = self._held(), self._share()
+            taken = self.queue.pop(lambda flow, held=held, share=share: held[flow] < share)
             if taken is None:
                 return
             self._enter(taken[1])
         if len(self.queue):
             self._preempt()
+
+    def _held(self) -> Counter[str]:
+        """Rows by adapter."""
+        return Counter(sequence.flow for sequence in [*self.batch.rows, *self.prefilling])
+
+    def _share(self) -> int:
+        """Rows that one adapter may hold: all while it is alone, its equal part beside others. A step takes as long as
+        the batch is large, so an adapter with a long line would slow the others' tokens by filling the free rows."""
+        return -(-self.limits.max_rows // max(1, len({*self._held(), *self.queue.flows()})))
 
     def _enter(self, sequence: Sequence) -> None:
         sequence.started_at = sequence.started_at or time.monotonic()
@@ -237,7 +247,7 @@ class TorchEngine:
 
     def _preempt(self) -> None:
         """A waiting adapter with fewer rows than its fair share takes a row of the adapter that has most."""
-        held = Counter(sequence.flow for sequence in [*self.batch.rows, *self.prefilling])
+        held = self._held()
         heaviest, most = held.most_common(1)[0]
         starved = [flow for flow in self.queue.flows() if held[flow] + 1 < most]
         progress = self.limits.progress_before_preemption
