@@ -13,7 +13,7 @@ from influence.quantise import quantise
 from influence.retraining import Schedule, retrain
 from influence.score import open_scorer, stored_scores
 
-from .draw import OURS
+from .draw import FROZEN, OURS
 from .task import Task, sequences
 
 MANY = 100_000
@@ -71,7 +71,7 @@ def measure_costs(task: Task, store: Path, scratch: Path, results: dict) -> dict
     """results: of the draw that `store` was fitted in, by method."""
     figures = results[OURS].figures
     kronfluence = next((r.figures for r in results.values() if "oneQuerySecondsAtManyRows" in r.figures), None)
-    many, passes, products = task.protocol.many_rows, backward_passes(task, store), dot_products(figures["components"])
+    many, passes, products = task.protocol.many_rows, backward_passes(task, store), dot_products(FROZEN.components)
     epoch = epoch_seconds(task)
     beside = {"why": "kronfluence did not run"}
     if kronfluence:
