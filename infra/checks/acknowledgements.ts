@@ -56,7 +56,7 @@ export const ACKNOWLEDGED: Acknowledgement[] = [
   },
   {
     finding: /^IAM5\[Resource::arn:.*:log-group:<\w+>:\*\]$/,
-    path: /Role\/DefaultPolicy/,
+    path: /Role\/(DefaultPolicy\/)?Resource$/,
     reason: 'The streams of the function’s own log group: their names are made by Lambda.',
   },
   {
@@ -71,7 +71,7 @@ export const ACKNOWLEDGED: Acknowledgement[] = [
   },
   {
     finding: /^IAM5\[Resource::<Storage(Data|Models|Receipts)\w+\.Arn>\/[\w.*/-]+\]$/,
-    path: /Role\/DefaultPolicy/,
+    path: /Role\/(DefaultPolicy\/)?Resource$/,
     reason: 'Objects below one prefix of one bucket; their names are ids that do not exist at deploy time.',
   },
   {

@@ -29,7 +29,7 @@ export class Budgets implements IPolicyValidationPlugin {
 
   validate(context: IPolicyValidationContext): PolicyValidationPluginReport {
     const { appConstruct } = context as IPolicyValidationContext & { appConstruct: IConstruct }
-    const resources = appConstruct.node.findAll().filter((node) => CfnResource.isCfnResource(node))
+    const resources = appConstruct.node.findAll().filter((node) => CfnResource.isCfnResource(node) && isRendered(node))
     const violations: PolicyViolation[] = []
     const broken = (ruleName: string, description: string, path: string) =>
       violations.push({
@@ -58,3 +58,7 @@ export class Budgets implements IPolicyValidationPlugin {
     return { success: violations.length === 0, violations }
   }
 }
+
+/** A policy without statements is a construct, but no resource of the template. */
+const isRendered = (resource: CfnResource): boolean =>
+  (resource as unknown as { shouldSynthesize(): boolean }).shouldSynthesize()

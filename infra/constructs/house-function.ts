@@ -1,5 +1,5 @@
 import { Aws, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib'
-import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
+import { Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { Architecture, Code, Function as LambdaFunction, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda'
 import { LogGroup } from 'aws-cdk-lib/aws-logs'
 import type { Construct } from 'constructs'
@@ -19,11 +19,16 @@ export interface HouseFunctionProps {
 
 /** The one way a handler becomes a Lambda: ESM bundle, ARM64, own role and log group, nothing granted but what is named. */
 export class HouseFunction extends LambdaFunction {
+  /** Its grants stand in the role itself: a policy apart would be one resource more for every function. */
+  readonly #grants: PolicyDocument
+
   constructor(scope: Construct, id: string, props: HouseFunctionProps) {
     const house = House.of(scope)
+    const grants = new PolicyDocument()
     const role = new Role(scope, `${id}Role`, {
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
       description: props.description,
+      inlinePolicies: { grants },
     })
     const logGroup = new LogGroup(scope, `${id}Logs`, {
       retention: house.config.logRetentionDays as number,
@@ -49,6 +54,7 @@ export class HouseFunction extends LambdaFunction {
       },
       ...(props.reservedConcurrency ? { reservedConcurrentExecutions: props.reservedConcurrency } : {}),
     })
+    this.#grants = grants
     this.allow(
       ['logs:CreateLogStream', 'logs:PutLogEvents'],
       [
@@ -59,7 +65,7 @@ export class HouseFunction extends LambdaFunction {
 
   /** An explicit grant: these actions on these resources, nothing else. */
   allow(actions: string[], resources: string[], conditions?: Record<string, unknown>): this {
-    this.addToRolePolicy(
+    this.#grants.addStatements(
       new PolicyStatement({ effect: Effect.ALLOW, actions, resources, ...(conditions ? { conditions } : {}) }),
     )
     return this

@@ -6,6 +6,7 @@ import { House } from '../../infra/constructs/house.ts'
 import { HouseFunction } from '../../infra/constructs/house-function.ts'
 import { Datanets } from '../../infra/datanets.ts'
 import { Storage } from '../../infra/storage.ts'
+import { grantsOf } from './grants.ts'
 
 interface State {
   Type: string
@@ -30,9 +31,7 @@ beforeAll(() => {
     return JSON.parse(parts.map((part) => (typeof part === 'string' ? part : 'arn')).join('')).States
   })
   states = machines.find((machine) => 'SplitChunks' in machine)
-  statements = Object.values(template.findResources('AWS::IAM::Policy')).flatMap(
-    ({ Properties }) => Properties.PolicyDocument.Statement,
-  )
+  statements = grantsOf(template)
 })
 
 describe('the ingestion flow', () => {
