@@ -51,6 +51,14 @@ export const Config = z.strictObject({
     .strictObject({
       instanceType: z.string().default('ml.g5.xlarge'),
       maxEndpoints: z.number().int().min(1).max(100).default(4),
+      /** Endpoints of each pool (base model and rank bucket); adapters are spread over them. */
+      shards: z.number().int().min(1).max(20).default(1),
+      /** The account's quota of this instance type for endpoints (Service Quotas console); 0: SageMaker itself refuses. */
+      accountQuota: z.number().int().min(0).default(0),
+      /** Instance-hours a day (UTC), influence included: when they are spent no endpoint is made before midnight. 0: no limit. */
+      dailyInstanceHours: z.number().int().min(0).default(0),
+      /** Scale to zero: a pool that nobody asked for so long is taken down, and comes up again when it is asked. 0: never. */
+      idleMinutes: z.number().int().min(0).default(0),
     })
     .prefault({}),
   platform: z

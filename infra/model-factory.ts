@@ -172,6 +172,8 @@ export class ModelFactory extends Construct {
           write,
         ),
       ).allow(['states:StartExecution'], [this.flow.stateMachineArn]),
+      getName: this.#function('GetName', 'get-name', 'Where a name points', {}, read),
+      promoteName: this.#function('PromoteName', 'promote-name', 'Promote, roll back, canary', {}, write),
       getAdapter: this.#function('GetAdapter', 'get-adapter', 'An adapter with its scorecard', {}, read),
     }
   }
@@ -220,7 +222,12 @@ export class ModelFactory extends Construct {
       },
     })
     const register = step('Register', steps.register, training, '$.registered')
-    const hosting = step('EnsureHosting', steps.ensureHosting, { baseId: JsonPath.stringAt('$.baseId') }, '$.hosting')
+    const hosting = step(
+      'EnsureHosting',
+      steps.ensureHosting,
+      { baseId: JsonPath.stringAt('$.baseId'), rank: JsonPath.numberAt('$.rank') },
+      '$.hosting',
+    )
     const charged = { ...training, job: JsonPath.objectAt('$.job') }
     const complete = step('Complete', steps.complete, charged, JsonPath.DISCARD)
     const fail = step('Fail', steps.fail, { ...training, error: JsonPath.objectAt('$.error') })

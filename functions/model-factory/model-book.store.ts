@@ -3,7 +3,7 @@ import type { Objects } from '#registry/objects.store'
 import type { Records } from '#registry/records.store'
 import { type DatanetVersion, DatanetVersion as DatanetVersionSchema } from '#schema/datanets'
 import { OpenLedgerError } from '#schema/errors'
-import { Adapter, AdapterNameRecord, BaseModel, type Recipe, Training } from '#schema/models'
+import { Adapter, AdapterNameRecord, BaseModel, type PromoteName, type Recipe, Training } from '#schema/models'
 
 const FrozenTerms = DatanetVersionSchema.pick({ datanetId: true, version: true, root: true, policy: true }).loose()
 type FrozenTerms = Pick<DatanetVersion, 'datanetId' | 'version' | 'root' | 'policy'>
@@ -69,6 +69,37 @@ export class ModelBook {
     const record = await this.#records.find(AdapterNameRecord, keys.name(name))
     if (record && record.owner !== owner)
       throw new OpenLedgerError('forbidden', `name: ${name} belongs to somebody else`, { param: 'name' })
+  }
+
+  name = (name: string): Promise<AdapterNameRecord> => this.#records.get(AdapterNameRecord, keys.name(name), 'name')
+
+  /**
+   * Points a name of `owner` at adapters of `owner`, in one conditional write. Throws `not-found` for a name or adapter that
+   * is not the owner's, `stale-version` when the name points elsewhere than `expect`, or moved while this was looked at.
+   */
+  async point(name: string, owner: string, { adapterId, canary, expect }: PromoteName): Promise<AdapterNameRecord> {
+    const record = await this.name(name)
+    if (record.owner !== owner) throw new OpenLedgerError('not-found', 'There is no such name.')
+    if (canary?.adapterId === adapterId)
+      throw new OpenLedgerError('invalid-request', 'canary.adapterId: is the adapter itself', { param: 'canary' })
+    const named = [...new Set([adapterId, ...(canary ? [canary.adapterId] : [])])]
+    for (const adapter of await Promise.all(named.map((id) => this.adapter(id))))
+      if (adapter.owner !== owner) throw new OpenLedgerError('not-found', 'There is no such adapter.')
+    const moved = () =>
+      new OpenLedgerError('stale-version', `${name} points at another adapter by now: look, and promote again.`)
+    if (expect !== undefined && record.adapterId !== expect) throw moved()
+    const fresh = named.filter((id) => !record.history.includes(id))
+    try {
+      return await this.#records.change(
+        AdapterNameRecord,
+        keys.name(name),
+        { adapterId, canary, history: [...record.history, ...fresh] },
+        { owner, adapterId: record.adapterId },
+      )
+    } catch (error) {
+      if (!(error instanceof OpenLedgerError) || error.code !== 'wrong-state') throw error
+      throw moved()
+    }
   }
 
   /** Writes the immutable adapter, then points its name at it. Running it again changes nothing. */

@@ -26,7 +26,7 @@ const models = new Objects(env.MODELS_BUCKET)
 /** First step of the training flow: the job's channels are laid out, and the request for SageMaker is made. */
 export const handler = async (
   event: unknown,
-): Promise<{ trainingId: string; attempt: number; baseId: string; jobName: string; request: object }> => {
+): Promise<{ trainingId: string; attempt: number; baseId: string; rank: number; jobName: string; request: object }> => {
   const { trainingId, attempt } = TrainingRequested.parse(event)
   const training = await book.training(trainingId)
   await charges.keep({ ...training, attempt }, spot)
@@ -48,5 +48,12 @@ export const handler = async (
     bucket: env.MODELS_BUCKET,
     spot,
   }
-  return { trainingId, attempt, baseId: recipe.baseId, jobName, request: createTrainingJob(training, settings) }
+  return {
+    trainingId,
+    attempt,
+    baseId: recipe.baseId,
+    rank: recipe.hyperparameters.rank,
+    jobName,
+    request: createTrainingJob(training, settings),
+  }
 }

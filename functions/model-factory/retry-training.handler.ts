@@ -2,6 +2,7 @@ import { Records } from '#registry/records.store'
 import { apiDoor } from '#runtime/api-door'
 import { now } from '#runtime/clock'
 import { environment } from '#runtime/environment'
+import { OpenLedgerError } from '#schema/errors'
 import type { Training } from '#schema/models'
 import { trainingCharges } from './charges.store.ts'
 import { ModelBook } from './model-book.store.ts'
@@ -18,6 +19,11 @@ const charges = trainingCharges(env.LEDGER_TABLE, now)
  */
 export const handler = apiDoor('retryTraining', async ({ caller, params }) => {
   const training = ownTraining(caller, await book.training(params.trainingId))
+  if (!['failed', 'stopped', 'queued'].includes(training.state))
+    throw new OpenLedgerError(
+      'wrong-state',
+      `The training is ${training.state}: only one that failed can be tried again.`,
+    )
   const again = training.state !== 'queued'
   const next = { ...training, attempt: training.attempt + (again ? 1 : 0) }
   const held = await charges.hold(next)

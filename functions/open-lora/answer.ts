@@ -42,7 +42,7 @@ const fresh = async (ports: Ports, call: Call, receiptId: string): Promise<Answe
     key: keyOf(call.caller),
   })
   const request = servingBody(call.body, adapter.id)
-  const chunks = await orRelease(ports, hold, () => ports.ask(served.shards, adapter.id, request))
+  const chunks = await orRelease(ports, hold, () => ports.ask(served, request))
   const bill = new Bill(ports, call, served, hold, request)
   if (call.body.stream) return { stream: true, events: streamed(bill, chunks) }
   return orRelease(ports, hold, async () => {

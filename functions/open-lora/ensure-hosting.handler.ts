@@ -1,9 +1,12 @@
-import { keys } from '#registry/keys'
+import * as z from 'zod'
 import { Records } from '#registry/records.store'
 import { now } from '#runtime/clock'
 import { environment } from '#runtime/environment'
 import { BaseId } from '#schema/ids'
 import { Hosting } from './hosting.client.ts'
+import { HostingDays } from './hosting-days.store.ts'
+import { PoolBook } from './pool-book.store.ts'
+import { bucketOf, influenceName, servingNames } from './pools.ts'
 
 const env = environment(
   'REGISTRY_TABLE',
@@ -15,38 +18,49 @@ const env = environment(
   'INFERENCE_SECRET_ARN',
   'ENDPOINT_PREFIX',
   'MAX_ENDPOINTS',
+  'HOSTING_SHARDS',
+  'HOSTING_ACCOUNT_QUOTA',
+  'HOSTING_DAILY_HOURS',
 )
 const records = new Records(env.REGISTRY_TABLE)
+const pools = new PoolBook(records)
+const days = new HostingDays(records)
 const hosting = new Hosting({
   roleArn: env.HOSTING_ROLE_ARN,
   instanceType: env.HOSTING_INSTANCE_TYPE,
   prefix: env.ENDPOINT_PREFIX,
   maxEndpoints: Number(env.MAX_ENDPOINTS),
-  tags: [{ Key: 'openledger:owner', Value: env.ENDPOINT_PREFIX }],
+  accountQuota: Number(env.HOSTING_ACCOUNT_QUOTA),
 })
+const Wanted = z.object({ baseId: BaseId, rank: z.number().int().min(1) })
 
-/** Step of the training flow: the base model's serving and influence endpoints exist and answer, then the pool is published. */
-export const handler = async (event: { baseId: string }): Promise<{ ready: boolean }> => {
-  const baseId = BaseId.parse(event.baseId)
-  const slug = baseId.replaceAll('.', '-')
+/** The endpoints of a base model's rank bucket exist and answer, then the pool is published. Repeated until it is ready. */
+export const handler = async (event: unknown): Promise<{ ready: boolean }> => {
+  const { baseId, rank } = Wanted.parse(event)
+  const bucket = bucketOf(rank)
   const shared = { MODELS_URI: env.MODELS_URI, BASE_ID: baseId }
-  const serving = {
-    name: `${env.ENDPOINT_PREFIX}-${slug}`,
+  const serving = servingNames(env.ENDPOINT_PREFIX, baseId, bucket, Number(env.HOSTING_SHARDS)).map((name) => ({
+    name,
     image: env.OPEN_LORA_IMAGE,
-    environment: { ...shared, OPEN_LORA_MODE: 'hosting', HMAC_SECRET_ARN: env.INFERENCE_SECRET_ARN },
-  }
+    environment: {
+      ...shared,
+      OPEN_LORA_MODE: 'hosting',
+      OPEN_LORA_MAX_RANK: String(bucket),
+      HMAC_SECRET_ARN: env.INFERENCE_SECRET_ARN,
+    },
+  }))
   const influence = {
-    name: `${env.ENDPOINT_PREFIX}-influence-${slug}`,
+    name: influenceName(env.ENDPOINT_PREFIX, baseId),
     image: env.INFLUENCE_IMAGE,
     environment: shared,
   }
-  const ready = await Promise.all([hosting.ensure(serving), hosting.ensure(influence)])
-  if (!ready.every(Boolean)) return { ready: false }
-  await records.put(keys.pool(baseId), {
-    baseId,
-    endpoints: [serving.name],
-    influenceEndpoint: influence.name,
-    updatedAt: now().toISOString(),
-  })
-  return { ready: true }
+  const mayCreate = () => days.requireLeft(Number(env.HOSTING_DAILY_HOURS), now())
+  let ready = true
+  // One after the other: each looks at the limits with the ones before it in place.
+  for (const container of [...serving, influence]) ready = (await hosting.ensure(container, mayCreate)) && ready
+  if (!ready) return { ready }
+  const at = now().toISOString()
+  const endpoints = serving.map(({ name }) => name)
+  await pools.publish({ baseId, bucket, endpoints, usedAt: at, updatedAt: at }, influence.name)
+  return { ready }
 }

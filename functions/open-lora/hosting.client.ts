@@ -2,12 +2,16 @@ import {
   CreateEndpointCommand,
   CreateEndpointConfigCommand,
   CreateModelCommand,
+  DeleteEndpointCommand,
+  DeleteEndpointConfigCommand,
+  DeleteModelCommand,
   DescribeEndpointCommand,
   ListEndpointsCommand,
+  ListTagsCommand,
   SageMakerClient,
-  type Tag,
 } from '@aws-sdk/client-sagemaker'
 import { OpenLedgerError } from '#schema/errors'
+import type { Endpoint } from './plan-sweep.ts'
 
 export interface Container {
   /** Name of the endpoint, its configuration and its model. */
@@ -18,10 +22,13 @@ export interface Container {
 export interface HostingSettings {
   roleArn: string
   instanceType: string
+  /** Begins every name; also the value of the owner tag. */
   prefix: string
   maxEndpoints: number
-  tags: Tag[]
+  /** Endpoints that the account may run beside others' (its quota for the instance type); 0: not checked. */
+  accountQuota: number
 }
+const OWNER_TAG = 'openledger:owner'
 
 /** SageMaker endpoints of this deployment, made on demand and never twice: every name is derived, so a retry finds its own work. */
 export class Hosting {
@@ -32,11 +39,15 @@ export class Hosting {
     this.#client = client
   }
 
-  /** True when the endpoint answers; makes it when it is missing. Throws `unavailable` with the reason when it failed. */
-  async ensure(container: Container): Promise<boolean> {
+  /**
+   * True when the endpoint answers; makes it when it is missing, after `mayCreate` has not thrown. Throws `unavailable`
+   * with the reason when it failed, or when limits do not let it be made.
+   */
+  async ensure(container: Container, mayCreate: () => Promise<void> = async () => {}): Promise<boolean> {
     const status = await this.#status(container.name)
     if (!status) {
-      await this.#withinLimit()
+      await this.#withinLimits()
+      await mayCreate()
       await this.#create(container)
       return false
     }
@@ -45,36 +56,85 @@ export class Hosting {
     return status.status === 'InService' || status.status === 'Updating'
   }
 
+  /** The endpoints of this deployment, whatever their state: by name and, as names of others may begin alike, by owner tag. */
+  async list(): Promise<Endpoint[]> {
+    const named = (await this.#named(`${this.#settings.prefix}-`)).filter(({ name }) =>
+      name.startsWith(`${this.#settings.prefix}-`),
+    )
+    const owned = await Promise.all(named.map(async ({ arn }) => (await this.#owner(arn)) === this.#settings.prefix))
+    return named.filter((_, i) => owned[i])
+  }
+
+  /** Takes an endpoint down, with its configuration and model; what is gone already is fine. */
+  async remove(name: string): Promise<void> {
+    await unlessGone(() => this.#client.send(new DeleteEndpointCommand({ EndpointName: name })))
+    await unlessGone(() => this.#client.send(new DeleteEndpointConfigCommand({ EndpointConfigName: name })))
+    await unlessGone(() => this.#client.send(new DeleteModelCommand({ ModelName: name })))
+  }
+
+  async #named(part?: string): Promise<(Endpoint & { arn: string })[]> {
+    const found: (Endpoint & { arn: string })[] = []
+    let NextToken: string | undefined
+    do {
+      const page = await this.#client.send(
+        new ListEndpointsCommand({
+          MaxResults: 100,
+          ...(part ? { NameContains: part } : {}),
+          ...(NextToken ? { NextToken } : {}),
+        }),
+      )
+      for (const { EndpointName, EndpointArn, EndpointStatus, CreationTime } of page.Endpoints ?? [])
+        found.push({ name: EndpointName!, arn: EndpointArn!, status: EndpointStatus!, createdAt: CreationTime! })
+      NextToken = page.NextToken
+    } while (NextToken)
+    return found
+  }
+
+  async #owner(arn: string): Promise<string | undefined> {
+    try {
+      const { Tags = [] } = await this.#client.send(new ListTagsCommand({ ResourceArn: arn }))
+      return Tags.find(({ Key }) => Key === OWNER_TAG)?.Value
+    } catch (error) {
+      if (isMissing(error)) return undefined // deleted since it was listed
+      throw error
+    }
+  }
+
   async #status(name: string): Promise<{ status: string; reason: string } | undefined> {
     try {
       const endpoint = await this.#client.send(new DescribeEndpointCommand({ EndpointName: name }))
       return { status: endpoint.EndpointStatus ?? '', reason: endpoint.FailureReason ?? '' }
     } catch (error) {
-      if (/could not find/i.test((error as Error).message)) return undefined // SageMaker answers ValidationException for a missing endpoint
+      if (isMissing(error)) return undefined
       throw error
     }
   }
 
-  async #withinLimit(): Promise<void> {
-    const { Endpoints = [] } = await this.#client.send(
-      new ListEndpointsCommand({ NameContains: this.#settings.prefix, MaxResults: 100 }),
-    )
-    if (Endpoints.length >= this.#settings.maxEndpoints)
+  async #withinLimits(): Promise<void> {
+    const { prefix, maxEndpoints, accountQuota, instanceType } = this.#settings
+    const all = await this.#named()
+    if (all.filter(({ name }) => name.startsWith(`${prefix}-`)).length >= maxEndpoints)
       throw new OpenLedgerError(
         'unavailable',
-        `This deployment may run ${this.#settings.maxEndpoints} endpoints (hosting.maxEndpoints): delete one or raise the limit.`,
+        `This deployment may run ${maxEndpoints} endpoints (hosting.maxEndpoints): delete one or raise the limit.`,
+      )
+    if (accountQuota > 0 && all.length >= accountQuota)
+      throw new OpenLedgerError(
+        'unavailable',
+        `The account may run ${accountQuota} ${instanceType} for endpoints (hosting.accountQuota), and runs ${all.length}.`,
       )
   }
 
   async #create({ name, image, environment }: Container): Promise<void> {
-    const { roleArn, instanceType, tags } = this.#settings
+    const { roleArn, instanceType, prefix } = this.#settings
+    const Tags = [{ Key: OWNER_TAG, Value: prefix }]
     await unlessThere(() =>
       this.#client.send(
         new CreateModelCommand({
           ModelName: name,
           ExecutionRoleArn: roleArn,
           PrimaryContainer: { Image: image, Environment: environment },
-          Tags: tags,
+          Tags,
         }),
       ),
     )
@@ -90,13 +150,24 @@ export class Hosting {
               InitialInstanceCount: 1,
             },
           ],
-          Tags: tags,
+          Tags,
         }),
       ),
     )
     await unlessThere(() =>
-      this.#client.send(new CreateEndpointCommand({ EndpointName: name, EndpointConfigName: name, Tags: tags })),
+      this.#client.send(new CreateEndpointCommand({ EndpointName: name, EndpointConfigName: name, Tags })),
     )
+  }
+}
+
+/** SageMaker answers ValidationException for what does not exist. */
+const isMissing = (error: unknown): boolean => /could not find|not found/i.test((error as Error).message)
+
+const unlessGone = async (remove: () => Promise<unknown>): Promise<void> => {
+  try {
+    await remove()
+  } catch (error) {
+    if (!isMissing(error)) throw error
   }
 }
 

@@ -14,10 +14,13 @@ import { problem } from '#runtime/problem'
 import { answer, HOLD_SECONDS } from './answer.ts'
 import { inferenceSecret } from './inference-secret.client.ts'
 import { Models } from './models.store.ts'
+import { PoolBook } from './pool-book.store.ts'
+import { PoolUsage } from './pool-usage.ts'
 import type { Call, Ports } from './ports.ts'
 import { parseBody } from './request.ts'
 import { askInOrder } from './serving.client.ts'
 import { Transcripts } from './transcripts.store.ts'
+import { wakePool } from './wake.client.ts'
 
 const env = environment(
   'REGISTRY_TABLE',
@@ -26,15 +29,18 @@ const env = environment(
   'INFERENCE_SECRET_ARN',
   'PLATFORM_FEE_BPS',
   'PLATFORM_PAYEE',
+  'WAKE_STATE_MACHINE_ARN',
 )
-const models = new Models(new Records(env.REGISTRY_TABLE))
+const records = new Records(env.REGISTRY_TABLE)
+const models = new Models(records)
+const usage = new PoolUsage(new PoolBook(records))
 const balances = new Balances(env.LEDGER_TABLE)
 const receipts = new Receipts(env.LEDGER_TABLE)
 const transcripts = new Transcripts(new Objects(env.RECEIPTS_BUCKET))
 const seconds = () => Math.floor(now().getTime() / 1000)
 
 const ports: Ports = {
-  resolve: (model) => models.resolve(model),
+  resolve: (model, receiptId) => models.resolve(model, receiptId),
   claim: (receiptId) => balances.claim(receiptId, seconds(), HOLD_SECONDS),
   unclaim: (receiptId) => balances.unclaim(receiptId),
   settled: async (receiptId) => (await receipts.find(receiptId)) !== undefined,
@@ -42,8 +48,13 @@ const ports: Ports = {
   reserve: (hold) => balances.reserve({ ...hold, now: seconds(), expires: seconds() + HOLD_SECONDS }),
   release: (hold) => balances.release(hold, hold.amount),
   settle: (hold, bill) => balances.settle(hold, bill),
-  ask: async (shards, adapterId, body) =>
-    askInOrder(shards, adapterId, body, await inferenceSecret(env.INFERENCE_SECRET_ARN, now().getTime()), seconds()),
+  ask: async (served, body) => {
+    const secret = await inferenceSecret(env.INFERENCE_SECRET_ARN, now().getTime())
+    const wake = () => wakePool(env.WAKE_STATE_MACHINE_ARN, served.pool, seconds())
+    const chunks = await askInOrder(served.shards, served.adapter.id, body, { secret, nowSeconds: seconds(), wake })
+    await usage.note(served.pool, now())
+    return chunks
+  },
   saveTranscript: (transcript) => transcripts.save(transcript),
   linkedTo: (accountId) => models.linkedTo(accountId),
   newReceiptId: () => newId('rcp'),

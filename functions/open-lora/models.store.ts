@@ -2,13 +2,16 @@ import { keys, listing } from '#registry/keys'
 import type { Records } from '#registry/records.store'
 import { DatanetVersion } from '#schema/datanets'
 import { OpenLedgerError } from '#schema/errors'
-import { Adapter, AdapterNameRecord, Pool } from '#schema/models'
+import { Adapter, AdapterNameRecord, ServingPool } from '#schema/models'
+import { adapterFor } from './canary.ts'
+import { bucketOf } from './pools.ts'
 import { parseModel } from './request.ts'
 
 export interface Served {
   name: string
   adapter: Adapter
   shards: string[]
+  pool: { baseId: string; bucket: number }
   versions: Pick<DatanetVersion, 'datanetId' | 'version' | 'root' | 'policy'>[]
 }
 
@@ -21,19 +24,20 @@ export class Models {
     this.#records = records
   }
 
-  /** Throws `model-not-found` for a name or version that is not registered, `waking-up` while its pool has no endpoint. */
-  async resolve(model: string): Promise<Served> {
+  /** What answers this receipt. Throws `model-not-found` for a name or version that is not registered, `waking-up` while its pool has no endpoint. */
+  async resolve(model: string, receiptId: string): Promise<Served> {
     const { name, adapterId } = parseModel(model)
     const record = await this.#records.find(AdapterNameRecord, keys.name(name))
-    const id = adapterId ?? record?.adapterId
+    const id = adapterId ?? (record && adapterFor(record, receiptId))
     if (!record || !id || !record.history.includes(id))
       throw new OpenLedgerError('model-not-found', `There is no model ${model}: GET /v1/models lists the names.`, {
         param: 'model',
       })
     const adapter = this.#adapters.get(id) ?? (await this.#records.get(Adapter, keys.adapter(id), 'adapter'))
     this.#adapters.set(id, adapter)
-    const pool = await this.#records.find(Pool, keys.pool(adapter.baseId))
-    if (!pool || pool.endpoints.length === 0)
+    const bucket = bucketOf(adapter.rank)
+    const pool = await this.#records.find(ServingPool, keys.servingPool(adapter.baseId, bucket))
+    if (!pool)
       throw new OpenLedgerError('waking-up', 'This model has no running endpoint yet; try again in a minute.', {
         retryAfter: 30,
       })
@@ -41,6 +45,7 @@ export class Models {
       name,
       adapter,
       shards: pool.endpoints,
+      pool: { baseId: adapter.baseId, bucket },
       versions: await Promise.all(adapter.datanets.map(({ id, version }) => this.#version(id, version))),
     }
   }

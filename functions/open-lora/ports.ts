@@ -15,7 +15,7 @@ export interface Ports {
   reserve(hold: Omit<Hold, 'shard'>): Promise<Hold>
   release(hold: Hold): Promise<unknown>
   settle(hold: Hold, bill: (position: { shard: number; sequence: number }) => Billing): Promise<Billing>
-  ask(shards: string[], adapterId: string, body: string): Promise<AsyncIterable<Uint8Array>>
+  ask(served: Served, body: string): Promise<AsyncIterable<Uint8Array>>
   saveTranscript(transcript: Transcript): Promise<void>
   linkedTo(accountId: string): Promise<string[]>
   newReceiptId(): string

@@ -10,24 +10,28 @@ import { customAttributes } from './signature.ts'
 const client = new SageMakerRuntimeClient({ maxAttempts: 1 })
 
 /**
- * Asks the shards in the adapter's own order until one takes the request, always by response stream: a buffered invoke ends at 60 s. Yields the bytes of the reply as they
- * come. Refusals of the serving image keep their meaning; 429 and 503 become `overloaded`, so that the next shard is asked.
+ * Asks the shards in the adapter's own order until one takes the request, always by response stream: a buffered invoke
+ * ends at 60 s. Yields the bytes of the reply as they come. Refusals of the serving image keep their meaning; on 429, 503
+ * and a shard that is down the next one is asked, and a shard that is not there at all is woken.
  */
 export const askInOrder = async (
   shards: string[],
   adapterId: string,
   body: string,
-  secret: string,
-  nowSeconds: number,
+  by: { secret: string; nowSeconds: number; wake: () => Promise<void> },
+  ask = askEndpoint,
 ): Promise<AsyncIterable<Uint8Array>> => {
   let last: unknown
+  let woken = false
   for (const endpoint of shardOrder(adapterId, shards)) {
     try {
-      return await askEndpoint(endpoint, body, customAttributes(body, secret, nowSeconds))
+      return await ask(endpoint, body, customAttributes(body, by.secret, by.nowSeconds))
     } catch (error) {
       last = error
       if (!(error instanceof OpenLedgerError) || !['overloaded', 'waking-up', 'unavailable'].includes(error.code))
         throw error
+      if (error.code === 'waking-up' && !woken) await by.wake()
+      woken ||= error.code === 'waking-up'
     }
   }
   throw last

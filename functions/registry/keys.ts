@@ -17,6 +17,9 @@ export const keys = {
   version: (datanetId: string, n: number): Key => ({ PK: `DATANET#${datanetId}`, SK: `VERSION#${ordinal(n)}` }),
   base: (id: string): Key => meta(`BASE#${id}`),
   pool: (baseId: string): Key => meta(`POOL#${baseId}`),
+  servingPool: (baseId: string, bucket: number): Key => ({ PK: `POOL#${baseId}`, SK: `RANK#${ordinal(bucket)}` }),
+  /** Instance-seconds of a day (UTC, yyyy-mm-dd). */
+  hostingDay: (day: string): Key => meta(`HOSTING#${day}`),
   training: (id: string): Key => meta(`TRAINING#${id}`),
   adapter: (id: string): Key => meta(`ADAPTER#${id}`),
   /** name -> adapter id; replaced atomically on promote and rollback. */

@@ -142,21 +142,42 @@ export const Adapter = z.strictObject({
 })
 export type Adapter = z.output<typeof Adapter>
 
+/** A part of a name's receipts that another adapter answers, in basis points. */
+const Canary = z.strictObject({ adapterId: AdapterId, shareBps: z.number().int().min(1).max(9_999) })
+
 /** A name points at one adapter; `history` is every adapter it has pointed at, oldest first (roll back = promote an old one). */
 export const AdapterNameRecord = z.strictObject({
   name: AdapterName,
   adapterId: AdapterId,
   owner: AccountId,
   history: z.array(AdapterId),
+  canary: Canary.optional(),
   createdAt: z.iso.datetime(),
 })
 export type AdapterNameRecord = z.output<typeof AdapterNameRecord>
 
-/** The endpoints that serve one base model; the router spreads adapters over them by rendezvous hashing. */
+/** Where a name is to point. Without `canary` there is none; `expect` refuses when somebody pointed it elsewhere meanwhile. */
+export const PromoteName = z.strictObject({
+  adapterId: AdapterId,
+  canary: Canary.optional(),
+  expect: AdapterId.optional(),
+})
+export type PromoteName = z.output<typeof PromoteName>
+
+/** The endpoints (shards) that serve one base model's adapters of one rank bucket, spread over them by rendezvous hashing. */
+export const ServingPool = z.strictObject({
+  baseId: BaseId,
+  bucket: z.number().int().min(1),
+  endpoints: z.array(z.string()).min(1),
+  /** When somebody last asked, to the minute. */
+  usedAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+})
+export type ServingPool = z.output<typeof ServingPool>
+
+/** What a base model's pools share. */
 export const Pool = z.strictObject({
   baseId: BaseId,
-  endpoints: z.array(z.string()),
   influenceEndpoint: z.string().optional(),
   updatedAt: z.iso.datetime(),
 })
-export type Pool = z.output<typeof Pool>

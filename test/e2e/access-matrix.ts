@@ -42,6 +42,8 @@ const ROWS: Record<RouteId, Row> = {
   getTraining: { builder: OK, others: 404 },
   getTrainingMetrics: { builder: OK, others: 404 },
   retryTraining: { builder: 409, others: 404 },
+  getName: everybody(OK),
+  promoteName: everybody(400),
   getAdapter: everybody(OK),
   chatCompletion: everybody(400),
   completion: everybody(400),

@@ -1,10 +1,14 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { KMSClient } from '@aws-sdk/client-kms'
 import { GetObjectCommand, ListBucketsCommand, ListObjectVersionsCommand, S3Client } from '@aws-sdk/client-s3'
+import { ListEndpointsCommand, SageMakerClient } from '@aws-sdk/client-sagemaker'
 import { Contract, type EventLog, Wallet } from 'ethers'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -251,6 +255,28 @@ test('a training that fails says why in the image’s words, costs nothing, and 
   expect(await builder.get('/accounts/me')).toEqual(before)
 })
 
+test('a name is promoted, split and rolled back in one write, by its owner alone', async () => {
+  const builder = new ApiClient(run.api.baseUrl, run.people.builder)
+  const [{ id, name }, other] = run.adapters
+  const path = `/names/${name}`
+  const answeredBy = async () => {
+    const reply = await client().completions.create({ model: name, prompt: 'This', max_tokens: 1, temperature: 0 })
+    return (reply as unknown as { openledger: { adapter_id: string } }).openledger.adapter_id
+  }
+  expect(await builder.get(path)).toMatchObject({ adapterId: id, history: [id] })
+  await expect(new ApiClient(run.api.baseUrl, run.people.curator).put(path, { adapterId: id })).rejects.toMatchObject({
+    status: 404,
+  })
+  await expect(builder.put(path, { adapterId: other.id, expect: other.id })).rejects.toMatchObject({ status: 409 })
+  await builder.put(path, { adapterId: other.id, expect: id })
+  expect(await answeredBy()).toBe(other.id)
+  await builder.put(path, { adapterId: id, canary: { adapterId: other.id, shareBps: 9_999 } })
+  expect(await answeredBy()).toBe(other.id)
+  expect(await builder.put(path, { adapterId: id })).toEqual(expect.not.objectContaining({ canary: expect.anything() }))
+  expect(await answeredBy()).toBe(id)
+  expect((await builder.get(path)).history).toEqual([id, other.id])
+})
+
 test('a payee proves the claimable amount against the root on chain', async () => {
   const payee = run.payees.find(({ accrued }: { accrued: string }) => BigInt(accrued) > 0n)
   const view = await (await fetch(`${run.api.baseUrl}/payees/${payee.address}`)).json()
@@ -400,3 +426,35 @@ const secretsInLogs = (): string[] => {
 }
 
 accessMatrix(() => townOf(run, context.journal.done))
+
+test('what CloudFormation asks when the stack goes takes every endpoint down, with the grants that it has', async () => {
+  const { endpoint, region } = platform.emulator
+  const scope = `test/20260101/${region}/lambda/aws4_request`
+  const authorization = `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=none`
+  const lambda = async (path: string, init: RequestInit = {}) => {
+    const reply = await fetch(`${endpoint}/2015-03-31/functions/${path}`, { ...init, headers: { authorization } })
+    return (await reply.json().catch(() => null)) as { Functions: { FunctionName: string }[] }
+  }
+  const { Functions } = await lambda('?MaxItems=1000')
+  const name = Functions.find(({ FunctionName }) => FunctionName.includes('RemoveEndpoints'))!.FunctionName
+  const answers: { Status: string }[] = []
+  const server = createServer((request, reply) => {
+    let body = ''
+    request.on('data', (chunk) => {
+      body += chunk
+    })
+    request.on('end', () => reply.end(answers.push(JSON.parse(body)) && ''))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const ResponseURL = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const ids = { StackId: 's', RequestId: 'r', LogicalResourceId: 'l', PhysicalResourceId: 'p' }
+  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
+  const sagemaker = new SageMakerClient({ endpoint, region, credentials })
+  const endpoints = async () => (await sagemaker.send(new ListEndpointsCommand({}))).Endpoints ?? []
+  expect((await endpoints()).length).toBeGreaterThanOrEqual(2)
+  const body = JSON.stringify({ RequestType: 'Delete', ResponseURL, ...ids })
+  await lambda(`${name}/invocations`, { method: 'POST', body })
+  server.close()
+  expect(answers).toEqual([expect.objectContaining({ Status: 'SUCCESS', ...ids })])
+  await until('the end of the endpoints', 60, async () => ((await endpoints()).length === 0 ? true : undefined))
+})

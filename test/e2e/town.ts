@@ -26,6 +26,8 @@ export const townOf = (run: any, journal: Readonly<Record<string, any>>): Town =
       baseId: journal['base model'],
       trainingId: journal[`training ${run.adapters[0].name}`].id,
       adapterId: run.adapters[0].id,
+      namespace: run.adapters[0].name.split('/')[0],
+      name: run.adapters[0].name.split('/')[1],
       receiptId: run.inferences[0].receiptId,
       address: run.payees[0].address,
     },

@@ -1,10 +1,13 @@
 import * as z from 'zod'
 import { AdapterId, BaseId, TrainingId } from '../ids.ts'
-import { Adapter, BaseModel, FileDigest, Recipe, Training } from '../models.ts'
+import { Adapter, AdapterNameRecord, BaseModel, FileDigest, PromoteName, Recipe, Training } from '../models.ts'
 import { Amount } from '../money.ts'
 import { PresignedPut, type Route } from './route.ts'
 
 const training = z.strictObject({ trainingId: TrainingId })
+
+const slug = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'must be a slug')
+const named = z.strictObject({ namespace: slug, name: slug })
 
 const TrainingMetrics = z.strictObject({
   state: Training.shape.state,
@@ -97,6 +100,25 @@ export const MODEL_FACTORY_ROUTES = {
     params: training,
     reply: Training,
     status: 202,
+  },
+  getName: {
+    method: 'GET',
+    path: '/names/{namespace}/{name}',
+    door: 'model-factory/get-name',
+    access: 'any',
+    summary: 'Which adapter a name points at, and what it pointed at before',
+    params: named,
+    reply: AdapterNameRecord,
+  },
+  promoteName: {
+    method: 'PUT',
+    path: '/names/{namespace}/{name}',
+    door: 'model-factory/promote-name',
+    access: 'person',
+    summary: 'Promote, roll back, begin or end a canary',
+    params: named,
+    body: PromoteName,
+    reply: AdapterNameRecord,
   },
   getAdapter: {
     method: 'GET',

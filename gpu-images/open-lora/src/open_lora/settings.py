@@ -101,7 +101,7 @@ def read_settings(arguments: list[str], environment: dict[str, str]) -> Settings
         vllm_adapters=int(environment.get("OPEN_LORA_VLLM_ADAPTERS", args.vllm_adapters)),
         device=environment.get("OPEN_LORA_DEVICE", args.device), dtype=environment.get("OPEN_LORA_DTYPE", args.dtype),
         max_batch=int(environment.get("OPEN_LORA_MAX_BATCH", args.max_batch)), max_model_tokens=args.max_model_tokens,
-        max_rank=args.max_rank, device_mb=int(environment.get("OPEN_LORA_DEVICE_MB", args.device_mb)),
+        max_rank=int(environment.get("OPEN_LORA_MAX_RANK", args.max_rank)), device_mb=int(environment.get("OPEN_LORA_DEVICE_MB", args.device_mb)),
         host_mb=int(environment.get("OPEN_LORA_HOST_MB", args.host_mb)),
         disk_mb=int(environment.get("OPEN_LORA_DISK_MB", args.disk_mb)),
         prefix_mb=args.prefix_mb, queue=args.queue, chunk_tokens=args.chunk_tokens, base_name=name,

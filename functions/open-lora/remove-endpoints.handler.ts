@@ -1,0 +1,30 @@
+import type { CloudFormationCustomResourceEvent, Context } from 'aws-lambda'
+import { environment } from '#runtime/environment'
+import { logger } from '#runtime/logger'
+import { answerCloudFormation } from './cloudformation.client.ts'
+import { Hosting } from './hosting.client.ts'
+import { removeAll } from './remove-all.ts'
+
+const env = environment('ENDPOINT_PREFIX')
+const hosting = new Hosting({
+  prefix: env.ENDPOINT_PREFIX,
+  roleArn: '',
+  instanceType: '',
+  maxEndpoints: 0,
+  accountQuota: 0,
+})
+/** Left to answer CloudFormation in, which otherwise waits an hour for nothing. */
+const ANSWER_MS = 20_000
+
+/** Custom resource: made with the stack, and when the stack goes, nothing that it started goes on running. */
+export const handler = async (event: CloudFormationCustomResourceEvent, context: Context): Promise<void> => {
+  let reason: string | undefined
+  try {
+    if (event.RequestType === 'Delete')
+      await removeAll(hosting, () => context.getRemainingTimeInMillis() - ANSWER_MS > 0)
+  } catch (error) {
+    logger.error('endpoints are left', { error: error as Error })
+    reason = (error as Error).message
+  }
+  await answerCloudFormation(event, reason)
+}

@@ -1,0 +1,112 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { SageMakerClient } from '@aws-sdk/client-sagemaker'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { answerCloudFormation } from '../../../functions/open-lora/cloudformation.client.ts'
+import { Hosting } from '../../../functions/open-lora/hosting.client.ts'
+import { removeAll } from '../../../functions/open-lora/remove-all.ts'
+import { type Emulator, startEmulator } from '../../../local/emulator/emulator.ts'
+import { rememberedPorts } from '../../../local/processes/ports.ts'
+import { eventually } from '../emulator/platform.ts'
+
+/** The hosting client on the embedded SageMaker: a contract test of what it relies on. */
+let emulator: Emulator
+let dir: string
+let sagemaker: SageMakerClient
+const role = 'arn:aws:iam::000000000000:role/hosting'
+const hosting = (prefix: string, more: { maxEndpoints?: number; accountQuota?: number } = {}) =>
+  new Hosting(
+    { prefix, roleArn: role, instanceType: 'ml.m5.large', maxEndpoints: 9, accountQuota: 0, ...more },
+    sagemaker,
+  )
+const container = (name: string) => ({
+  name,
+  image: '000000000000.dkr.ecr.us-east-1.amazonaws.com/openledger/echo:local',
+  environment: {},
+})
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'hosting-'))
+  const { aws: port } = await rememberedPorts(join(dir, 'ports.json'))
+  const imagesDir = join(import.meta.dirname, '../emulator/images')
+  emulator = await startEmulator({
+    port,
+    stateDir: join(dir, 'aws'),
+    logFile: join(dir, 'aws.log'),
+    imagesDir,
+    iam: false,
+  })
+  const client = {
+    endpoint: emulator.endpoint,
+    region: emulator.region,
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  }
+  sagemaker = new SageMakerClient(client)
+})
+afterAll(async () => {
+  await emulator?.stop()
+  await rm(dir, { recursive: true, force: true })
+})
+
+test('endpoints are made once, within the limits, and only one’s own are taken down', async () => {
+  const mine = hosting('shop')
+  const other = hosting('shop-2')
+  expect(await mine.ensure(container('shop-base-r8-0'))).toBe(false)
+  expect(await mine.ensure(container('shop-base-r8-0'))).toBe(false)
+  await other.ensure(container('shop-2-base-r8-0'))
+  await eventually(async () => ((await mine.ensure(container('shop-base-r8-0'))) ? true : undefined), 60_000)
+  await eventually(async () => ((await other.ensure(container('shop-2-base-r8-0'))) ? true : undefined), 60_000)
+  expect((await mine.list()).map(({ name, status }) => [name, status])).toEqual([['shop-base-r8-0', 'InService']])
+
+  await expect(hosting('shop', { maxEndpoints: 1 }).ensure(container('shop-base-r16-0'))).rejects.toThrow(
+    /maxEndpoints/,
+  )
+  await expect(hosting('shop', { accountQuota: 2 }).ensure(container('shop-base-r16-0'))).rejects.toThrow(
+    /accountQuota/,
+  )
+  const spent = async () => {
+    throw new Error('spent')
+  }
+  await expect(mine.ensure(container('shop-base-r16-0'), spent)).rejects.toThrow('spent')
+  expect(await mine.list()).toHaveLength(1)
+
+  await removeAll(mine, () => true)
+  await mine.remove('shop-base-r8-0') // gone already
+  await eventually(async () => ((await mine.list()).length === 0 ? true : undefined))
+  expect((await other.list()).map(({ name }) => name)).toEqual(['shop-2-base-r8-0'])
+  // Configuration and model went too: the same name can be made again.
+  expect(await mine.ensure(container('shop-base-r8-0'))).toBe(false)
+})
+
+test('CloudFormation is told how it went', async () => {
+  const bodies: Record<string, string>[] = []
+  const server = createServer((request, reply) => {
+    let body = ''
+    request.on('data', (chunk) => {
+      body += chunk
+    })
+    request.on('end', () => {
+      bodies.push(JSON.parse(body))
+      reply.end()
+    })
+  }).listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const event = {
+    RequestType: 'Delete',
+    ResponseURL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/answer`,
+    StackId: 's',
+    RequestId: 'r',
+    LogicalResourceId: 'l',
+    PhysicalResourceId: 'p',
+  } as unknown as Parameters<typeof answerCloudFormation>[0]
+  await answerCloudFormation(event, undefined)
+  await answerCloudFormation(event, 'endpoints still run: a')
+  server.close()
+  expect(bodies).toEqual([
+    { Status: 'SUCCESS', PhysicalResourceId: 'p', StackId: 's', RequestId: 'r', LogicalResourceId: 'l' },
+    expect.objectContaining({ Status: 'FAILED', Reason: 'endpoints still run: a' }),
+  ])
+})
