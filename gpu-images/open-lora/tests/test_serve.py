@@ -71,6 +71,15 @@ def test_completion_is_stock_peft(client, llama, model):
     assert reply.openledger["found"] in ("disk", "device", "base")
 
 
+def test_a_stream_tells_the_tokens_so_far_in_every_chunk_when_asked(client):
+    def chunks(**options):
+        return list(client.completions.create(model="r8-all", prompt="hello", max_tokens=5, temperature=0, stream=True,
+                                              stream_options={"include_usage": True, **options}))  # fmt: skip
+    counts = [chunk.usage.completion_tokens for chunk in chunks(continuous_usage_stats=True)]
+    assert counts == sorted(counts) and counts[0] < counts[-1] == 5  # a chunk may hold two tokens: half a character waits
+    assert [chunk.usage is None for chunk in chunks()].count(False) == 1
+
+
 def test_chat_uses_the_template_and_streams_the_same(client, llama):
     messages = [{"role": "user", "content": "hello 漢字"}]
     whole = client.chat.completions.create(model="r8-all", messages=messages, max_tokens=24, temperature=0)
