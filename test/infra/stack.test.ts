@@ -91,6 +91,12 @@ describe('the stack', () => {
     expect([...open].sort()).toEqual(['cloudwatch', 'ecr', 'logs', 'sagemaker', 'xray'])
   })
 
+  test('IAM takes the descriptions of all roles', () => {
+    // Pattern of RoleDescription in the IAM API reference, CreateRole.
+    const roles = resources(prod).filter(([, { Type }]) => Type === 'AWS::IAM::Role')
+    for (const [, { Properties }] of roles) expect(Properties['Description'] ?? '').toMatch(/^[\t\n\r -~¡-ÿ]*$/)
+  })
+
   test('every queue is a dead-letter queue or has one, and every alarm reaches somebody', () => {
     const queues = resources(prod).filter(([, { Type }]) => Type === 'AWS::SQS::Queue')
     for (const [id, { Properties }] of queues)
