@@ -1,4 +1,3 @@
-import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import { Epochs } from '#ledger/epochs.store'
 import { Receipts } from '#ledger/receipts.store'
 import { Objects } from '#registry/objects.store'
@@ -6,6 +5,7 @@ import { Records } from '#registry/records.store'
 import { now } from '#runtime/clock'
 import { environment } from '#runtime/environment'
 import { logger } from '#runtime/logger'
+import { queueWorker } from '#runtime/queue-worker.client'
 import { AttributionRequested } from '#schema/events'
 import { attributeReceipts } from './attribute-receipts.ts'
 import { InfluenceStores } from './influence-stores.store.ts'
@@ -22,15 +22,15 @@ const library = new Library(new Objects(env.DATA_BUCKET), new Objects(env.MODELS
 const transcripts = new TranscriptShelf(new Objects(env.RECEIPTS_BUCKET))
 const stores = new InfluenceStores(records)
 
-/** From this delivery on, a shard that cannot be read makes its receipts incomplete instead of failing them again. */
-const PATIENCE = 3
+/** At this delivery, the queue's last, a shard that cannot be read makes its receipts incomplete instead of failing them again. */
+const LAST_DELIVERY = 5
 
 /** Worker of the attribution queue: what fails goes back to the queue, and to its dead letters after five times. */
-export const handler = async (event: SQSEvent): Promise<SQSBatchResponse> => {
+export const handler = queueWorker(async (event) => {
   const messages = new Map(
     event.Records.map((record) => [AttributionRequested.parse(JSON.parse(record.body)).receiptId, record.messageId]),
   )
-  const lastTry = event.Records.some(({ attributes }) => Number(attributes.ApproximateReceiveCount) >= PATIENCE)
+  const lastTry = event.Records.some(({ attributes }) => Number(attributes.ApproximateReceiveCount) >= LAST_DELIVERY)
   const failed = await attributeReceipts(
     {
       billing: async (receiptId) => {
@@ -57,5 +57,5 @@ export const handler = async (event: SQSEvent): Promise<SQSBatchResponse> => {
     (receiptIds, error) =>
       logger.error('attribution failed, the receipts stay pending', { receiptIds, error: error as Error }),
   )
-  return { batchItemFailures: failed.map((receiptId) => ({ itemIdentifier: messages.get(receiptId)! })) }
-}
+  return failed.map((receiptId) => messages.get(receiptId)!)
+})

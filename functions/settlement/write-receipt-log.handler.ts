@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import canonicalize from 'canonicalize'
 import { Receipts } from '#ledger/receipts.store'
 import { Objects } from '#registry/objects.store'
 import { environment } from '#runtime/environment'
 import { logger } from '#runtime/logger'
+import { queueWorker } from '#runtime/queue-worker.client'
 import { ReceiptCompleted } from '#schema/events'
 import { Receipt } from '#schema/receipt'
 
@@ -16,7 +16,7 @@ const log = new Objects(env.RECEIPTS_BUCKET)
  * Worker of the receipt-log queue: completed receipts of a batch become one JSONL object an epoch, canonical JSON
  * (RFC 8785) a line. The record is read from the table; a repeated message writes the same line again, which the close drops.
  */
-export const handler = async (event: SQSEvent): Promise<SQSBatchResponse> => {
+export const handler = queueWorker(async (event) => {
   const lines = new Map<number, string[]>()
   const failed: string[] = []
   for (const { body, messageId } of event.Records) {
@@ -35,5 +35,5 @@ export const handler = async (event: SQSEvent): Promise<SQSBatchResponse> => {
     const name = createHash('sha256').update(text).digest('hex').slice(0, 32)
     await log.put(`receipt-log/epoch=${epoch}/${name}.jsonl`, text, { contentType: 'application/x-ndjson', once: true })
   }
-  return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) }
-}
+  return failed
+})

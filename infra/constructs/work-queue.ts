@@ -29,7 +29,8 @@ export class WorkQueue extends Construct {
     this.queue = new Queue(this, 'Queue', {
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
-      // Six times the worker's limit, as Lambda asks for: a slow worker must not see its own message again.
+      // Six times the worker's limit, as Lambda asks for: a slow worker must not see its own message again. Only a worker
+      // that died leaves a message hidden for so long; one that failed gives it back (functions/runtime/queue-worker).
       visibilityTimeout: Duration.seconds(props.workerTimeout.toSeconds() * 6),
       retentionPeriod: Duration.days(4),
       deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: props.maxReceives ?? 5 },
@@ -38,6 +39,7 @@ export class WorkQueue extends Construct {
   }
 
   feeds(worker: HouseFunction, options: { batchSize: number; batchWindow?: Duration; maxConcurrency?: number }): void {
+    worker.addEnvironment('WORK_QUEUE_URL', this.queue.queueUrl)
     worker.addEventSource(
       new SqsEventSource(this.queue, {
         batchSize: options.batchSize,

@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from .seam import need, replace
 
 _HOOK = "snapshots"
 _SECONDS = 10.0
+_LONGEST_STOP = 2.0
 # Written by MiniStack at deploy time only, and large (bundles in base64): saved on request, not every ten seconds.
 _HEAVY = frozenset({"lambda", "cloudformation", "ecr"})
 _log = logging.getLogger("openledger")
@@ -77,7 +80,8 @@ class Snapshots:
         encode = need("core.persistence", "_json_default", _HOOK)
         version = need("core.persistence", "_state_format_version", _HOOK)
         with self._writing:
-            states = {key: get() for key, get in _services(everything=False).items()}
+            with _world_stopped():
+                states = {key: get() for key, get in _services(everything=False).items()}
             self._staged = {
                 key: json.dumps({"__ministack_format__": version(key), "payload": state}, default=encode)
                 for key, state in states.items()
@@ -113,5 +117,22 @@ def _services(everything: bool) -> dict[str, Callable[[], dict | None]]:
 
 
 def _turn(key: str) -> int:
-    """Flows and records one right after the other, flows first: a record whose flow the copy misses can start it again."""
-    return {"stepfunctions": 0, "dynamodb": 1}.get(key, 2)
+    """What changes by itself first, so that nothing that lets other threads in (keys in PEM) comes in between."""
+    return 0 if key in ("stepfunctions", "dynamodb", "sqs") else 1
+
+
+@contextmanager
+def _world_stopped() -> Iterator[None]:
+    """One instant for all services: a message that its worker deleted after the record was copied would be in neither.
+
+    Copies are plain Python, so no other thread runs as long as the interpreter is not asked to switch.
+    docs.python.org/3/library/sys.html#sys.setswitchinterval
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_LONGEST_STOP)
+    time.sleep(2 * before)  # whoever waited already may still ask for a switch after the interval that was
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+        time.sleep(0)  # whoever waits since then would wait for the long interval: let it in

@@ -370,3 +370,47 @@ def test_a_staged_state_is_written_as_it_was(monkeypatch, tmp_path):
     text = (tmp_path / "iam.json").read_text()
     assert "early" in text and "late" not in text
     assert not list(tmp_path.glob("*.staged"))
+
+
+def test_a_staged_state_is_one_instant():
+    """A worker that writes a record and then deletes its message: no cut may hold neither."""
+    import threading
+    import time
+
+    from ministack.core import persistence
+    from ministack.services import dynamodb, sqs
+    from openledger_emulator.snapshots import Snapshots
+
+    padding = {str(n): {"S": "x"} for n in range(5_000)}  # a copy takes longer than a turn of the interpreter
+    table, queue = {"TableName": "one", "items": padding, "done": 0}, {"name": "one", "messages": [], "made": 0}
+    dynamodb._tables["one"], sqs._queues["https://one"] = table, queue
+    ended = threading.Event()
+
+    def work():
+        for number in range(1, 1_000_000):
+            if ended.is_set():
+                return
+            queue.update(messages=[number], made=number)
+            table["done"] = number
+            queue["messages"] = []
+            time.sleep(0.0005)
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    snapshots = Snapshots()
+
+    def staged(service: str, kind: str) -> dict:
+        state = json.loads(snapshots._staged[service], object_hook=persistence._json_object_hook)["payload"][kind]
+        return next(one for one in state.all_values() if "one" in (one.get("TableName"), one.get("name")))
+
+    try:
+        for _ in range(8):
+            snapshots.stage()
+            record, waiting = staged("dynamodb", "tables"), staged("sqs", "queues")
+            assert waiting["messages"] or record["done"] == waiting["made"]
+    finally:
+        ended.set()
+        worker.join()
+        dynamodb._tables.clear()
+        sqs._queues.clear()
+    assert table["done"] > 8
