@@ -12,6 +12,9 @@ epochs, claims and pushes on anvil beside claims in the shapes of Morpho's and M
 `
 const LARGE = 1_000_000
 const RECEIPTS = 100_000
+/** Scored rows a receipt; the example's small Datanet has a score for each of its rows. */
+const SCORES = 20
+const EXAMPLE_SCORES = 70
 
 const usage = (message: string): never => {
   process.stderr.write(`${message}\n${HELP}`)
@@ -46,7 +49,9 @@ process.stderr.write(`@openzeppelin/merkle-tree with ${peerCount} leaves\n`)
 const openZeppelin = benchOpenZeppelin(peerCount, seed)
 const receipts = values.quick ? RECEIPTS / 10 : RECEIPTS
 process.stderr.write(`close of an epoch with ${receipts} receipts\n`)
-const close = await benchClose(receipts, seed)
+const close = benchClose(receipts, seed, SCORES)
+process.stderr.write(`the same with ${EXAMPLE_SCORES} scored rows a receipt\n`)
+const closeOfLong = benchClose(receipts / 10, seed, EXAMPLE_SCORES)
 process.stderr.write('gas on anvil\n')
 const started = performance.now()
 const gas = await benchGas()
@@ -68,7 +73,7 @@ const result = {
   seed,
   quick: values.quick,
   machine: { cpu: cpus()[0]?.model ?? '', cores: cpus().length, gpu: null },
-  ours: { tree, close, gas: ours, settlementSeconds },
+  ours: { tree, close, closeOfLong, gas: ours, settlementSeconds },
   peers: {
     '@openzeppelin/merkle-tree 1.0.8': {
       ...openZeppelin,
@@ -106,6 +111,12 @@ const result = {
         : { value: close.cpuSeconds },
       20,
       's',
+    ),
+    reached(
+      'close of an epoch with 100,000 receipts, memory of the process',
+      values.quick ? { value: null, why: `--quick closes ${receipts} receipts` } : { value: close.peakMb },
+      1_000,
+      'MB',
     ),
   ],
 }

@@ -10,8 +10,8 @@ import { buildTree, hex, rootOf } from './merkle-tree.ts'
 import { postBalances } from './post-balances.ts'
 import { postByScan } from './post-balances-by-scan.ts'
 import { receiptChecker } from './receipt-check.ts'
-import { type LogObject, readReceiptLog } from './receipt-log.ts'
-import { receiptLeaf, receiptsTree } from './receipts-tree.ts'
+import { type LogObject, receiptLogReader } from './receipt-log.ts'
+import { receiptsTree } from './receipts-tree.ts'
 import { EpochRefused } from './refusal.ts'
 import { rootByFrontier } from './root-by-frontier.ts'
 import { setCalculator } from './set-calculator.ts'
@@ -22,7 +22,8 @@ export interface EpochSource {
   inputs: Uint8Array
   /** `balances.bin` of the previous epoch; empty before the first. */
   previousBalances: Uint8Array
-  objects: Iterable<LogObject>
+  /** Taken one after the other, so that a source that reads them on demand needs no memory for the whole log. */
+  objects: Iterable<LogObject> | AsyncIterable<LogObject>
 }
 
 /** The closed epoch in the numbers that the settler and the contract need; amounts are digit strings. */
@@ -65,7 +66,7 @@ export interface ClosedEpoch {
 export const closeEpoch = async (source: EpochSource, keccak: Keccak): Promise<ClosedEpoch> => {
   const inputs = parseEpochInputs(source.inputs)
   await checkPrevious(inputs, source.previousBalances, keccak)
-  const { receipts, leaves, accounts, again } = readAndCalculate(source.objects, inputs, keccak)
+  const { leaves, accounts, again } = await readAndCalculate(source.objects, inputs, keccak)
   const text = agree('lines, charges and sums', writeAccounts(accounts), writeAccounts(again))
   const posted = postBalances(source.previousBalances, inputs, accounts)
   agree('balances', describe(posted), describe(postByScan(source.previousBalances, inputs, accounts)))
@@ -95,7 +96,7 @@ export const closeEpoch = async (source: EpochSource, keccak: Keccak): Promise<C
     receiptsRoot: hex(rootOf(keccak, proofs.tree)),
     dataHash: dataHash(inputs),
     ...totals(accounts, posted),
-    receipts,
+    receipts: leaves.size,
     payees: new Set(accounts.lines.map(({ payee }) => payee)).size,
     leaves: posted.packed.length / LEAF_BYTES,
     treeDepth: inputs.treeDepth,
@@ -108,27 +109,30 @@ export const closeEpoch = async (source: EpochSource, keccak: Keccak): Promise<C
   return { epoch, files }
 }
 
-/** Receipts that are kept for the second calculator until it takes them: memory stays the same however long the log is. */
-const BATCH = 1_000
+/** Receipts that are kept for the second calculator until it takes them: few, so that they die young in the collector. */
+const BATCH = 32
 
-const readAndCalculate = (objects: Iterable<LogObject>, inputs: EpochInputs, keccak: Keccak) => {
+const readAndCalculate = async (objects: EpochSource['objects'], inputs: EpochInputs, keccak: Keccak) => {
   const checker = receiptChecker(inputs)
   const first = streamCalculator(inputs)
   const second = setCalculator(inputs)
   let batch: Receipt[] = []
-  const leaves: { id: string; leaf: Uint8Array }[] = []
-  const quarantined = new Set(inputs.quarantined.map(({ receiptId }) => receiptId))
-  for (const logged of readReceiptLog(objects, inputs.epoch, quarantined)) {
-    checker.check(logged)
-    first.add(logged.receipt)
-    leaves.push({ id: logged.receipt.billing.receiptId, leaf: receiptLeaf(keccak, logged.line) })
-    if (batch.push(logged.receipt) < BATCH) continue
-    second.add(batch)
-    batch = []
-  }
+  const { read, leaves } = receiptLogReader(
+    inputs.epoch,
+    new Set(inputs.quarantined.map(({ receiptId }) => receiptId)),
+    keccak,
+  )
+  for await (const object of objects)
+    for (const logged of read(object)) {
+      checker.check(logged)
+      first.add(logged.receipt)
+      if (batch.push(logged.receipt) < BATCH) continue
+      second.add(batch)
+      batch = []
+    }
   second.add(batch)
   checker.finish()
-  return { receipts: leaves.length, leaves, accounts: first.finish(), again: second.finish() }
+  return { leaves, accounts: first.finish(), again: second.finish() }
 }
 
 /** The previous balances must be those that the inputs name, and have the previous root. */

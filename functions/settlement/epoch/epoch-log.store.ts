@@ -4,6 +4,7 @@ import { OpenLedgerError } from '#schema/errors'
 import type { ClosedEpoch, EpochFile, EpochSource } from './close-epoch.ts'
 import { EpochInputs, parseEpochInputs } from './inputs.ts'
 import { places } from './places.ts'
+import type { LogObject } from './receipt-log.ts'
 import { ReceiptsSignature } from './receipts-signature.ts'
 
 const PARALLEL = 8
@@ -80,8 +81,22 @@ export class EpochLog {
       this.#objects.bytes(places.inputs(epoch)),
       epoch > 1 ? this.#objects.bytes(places.previousBalances(epoch)) : new Uint8Array(),
     ])
-    const objects = await inParallel(keys, async (name) => ({ name, bytes: await this.#objects.bytes(name) }))
-    return { inputs, previousBalances, objects }
+    return { inputs, previousBalances, objects: this.#inOrder(keys) }
+  }
+
+  /** Reads a few objects ahead: the log of an epoch may be larger than the memory. */
+  async *#inOrder(keys: readonly string[]): AsyncGenerator<LogObject> {
+    const ahead: Promise<LogObject>[] = []
+    const next = async (name: string) => ({ name, bytes: await this.#objects.bytes(name) })
+    for (let at = 0; at < keys.length; at++) {
+      while (ahead.length < PARALLEL && at + ahead.length < keys.length) {
+        const reading = next(keys[at + ahead.length]!)
+        // Its failure is thrown when its turn comes; until then it must not count as unhandled.
+        reading.catch(() => undefined)
+        ahead.push(reading)
+      }
+      yield await ahead.shift()!
+    }
   }
 
   /** Writes every file once, `epoch.json` last; the same bytes again are fine, other bytes throw `conflict`. */

@@ -1,6 +1,8 @@
-import { hash } from 'node:crypto'
 import { Receipt } from '#schema/receipt'
 import { isCanonical } from './canonical-line.ts'
+import type { Keccak } from './keccak.ts'
+import { takeLists } from './long-lists.ts'
+import { receiptLeaf } from './receipts-tree.ts'
 import { EpochRefused } from './refusal.ts'
 
 /** One object of the receipt log: its name (for messages) and its bytes, canonical receipts one a line, ending in \n. */
@@ -11,8 +13,6 @@ export interface LogObject {
 
 export interface LoggedReceipt {
   receipt: Receipt
-  /** The line without its newline: what the receipts root is made of. */
-  line: string
   where: string
 }
 
@@ -20,32 +20,29 @@ const NEWLINE = 10
 const ID = /"receiptId":"(rcp_[0-9a-f]{24})"/
 
 /**
- * Reads receipt-log objects into receipts, in the order given. Exact duplicates are dropped; quarantined ids are passed
+ * Reads receipt-log objects, one `read` each, in the order given. Exact duplicates are dropped; quarantined ids are passed
  * over whatever their bytes. Stops with a typed refusal that names the receipt (where one can be read) and the line:
  * torn or non-canonical lines, fields out of range, another epoch's stamp, one id with two contents, one place in a
- * payer's sequence with two receipts.
+ * payer's sequence with two receipts. `leaves`: what the receipts root is made of, by receipt id.
  */
-export function* readReceiptLog(
-  objects: Iterable<LogObject>,
-  epoch: number,
-  quarantined: ReadonlySet<string> = new Set(),
-): Generator<LoggedReceipt> {
-  const seen = new Map<string, string>()
+export const receiptLogReader = (epoch: number, quarantined: ReadonlySet<string>, keccak: Keccak) => {
+  const leaves = new Map<string, Uint8Array>()
   const places = new Map<string, string>()
-  for (const object of objects) {
-    for (const { line, where } of lines(object)) {
+  function* read(object: LogObject): Generator<LoggedReceipt> {
+    for (const { bytes, line, where } of lines(object)) {
       const named = ID.exec(line)?.[1]
       if (named !== undefined && quarantined.has(named)) continue
       const receipt = parseReceipt(line, where, named)
       const { receiptId, payer, shard, sequence } = receipt.billing
-      const digest = hash('sha256', line, 'base64')
-      const before = seen.get(receiptId)
-      if (before === digest) continue
-      if (before !== undefined)
+      const leaf = receiptLeaf(keccak, bytes)
+      const before = leaves.get(receiptId)
+      if (before !== undefined) {
+        if (Buffer.compare(before, leaf) === 0) continue
         throw new EpochRefused('conflicting-duplicate', 'this receipt stands twice with different bytes', {
           receiptId,
           where,
         })
+      }
       if (receipt.epoch !== epoch)
         throw new EpochRefused('foreign-epoch', `stamped ${receipt.epoch}, not ${epoch}`, { receiptId, where })
       const place = `${payer} ${shard} ${sequence}`
@@ -55,18 +52,22 @@ export function* readReceiptLog(
           receiptId,
           where,
         })
-      seen.set(receiptId, digest)
+      leaves.set(receiptId, leaf)
       places.set(place, receiptId)
-      yield { receipt, line, where }
+      yield { receipt, where }
     }
   }
+  return { read, leaves }
 }
 
 /** One line -> a receipt, or a refusal. The line must be the canonical JSON of what it says. */
 const parseReceipt = (line: string, where: string, named: string | undefined): Receipt => {
+  const { skeleton, taken } = takeLists(line)
   let value: unknown
+  let lists: Partial<Receipt['attribution']>
   try {
-    value = JSON.parse(line)
+    value = JSON.parse(skeleton)
+    lists = Object.fromEntries(Object.entries(taken).map(([name, json]) => [name, JSON.parse(json)]))
   } catch {
     throw new EpochRefused('torn-line', 'not a whole JSON object', { receiptId: named, where })
   }
@@ -75,25 +76,27 @@ const parseReceipt = (line: string, where: string, named: string | undefined): R
     const issue = parsed.error.issues[0]!
     throw new EpochRefused('invalid-receipt', `${issue.path.join('.')}: ${issue.message}`, { receiptId: named, where })
   }
-  if (!isCanonical(value, line))
+  if (!isCanonical(value, skeleton))
     throw new EpochRefused('not-canonical', 'not canonical JSON (RFC 8785)', { receiptId: named, where })
+  Object.assign(parsed.data.attribution, lists)
   return parsed.data
 }
 
-function* lines({ name, bytes }: LogObject): Generator<{ line: string; where: string }> {
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function* lines({ name, bytes }: LogObject): Generator<{ bytes: Uint8Array; line: string; where: string }> {
   let number = 0
   for (let start = 0; start < bytes.length; ) {
     const newline = bytes.indexOf(NEWLINE, start)
-    const end = newline < 0 ? bytes.length : newline
+    const part = bytes.subarray(start, newline < 0 ? bytes.length : newline)
     const where = `${name}:${++number}`
     let line: string
     try {
-      line = decoder.decode(bytes.subarray(start, end))
+      line = decoder.decode(part)
     } catch {
       throw new EpochRefused('not-utf8', 'the line is not UTF-8', { where })
     }
-    yield { line, where }
-    start = end + 1
+    yield { bytes: part, line, where }
+    start += part.length + 1
   }
 }

@@ -60,7 +60,7 @@ export const verifyReceiptProof = (value: unknown, keccak: Keccak): ReceiptProof
   }
   if (proof.receipt.epoch !== proof.epoch) refuse(`the receipt is stamped with epoch ${proof.receipt.epoch}`)
   if (proof.index >= 2 ** proof.siblings.length) refuse('index lies outside the tree')
-  const leaf = receiptLeaf(keccak, canonicalize((value as { receipt: unknown }).receipt)!)
+  const leaf = receiptLeaf(keccak, Buffer.from(canonicalize((value as { receipt: unknown }).receipt)!))
   if (hex(rootFromProof(keccak, leaf, proof.index, proof.siblings.map(fromHex))) !== proof.receiptsRoot)
     refuse('the receipt does not stand under the receipts root')
   const second = effectsOfReceipt(proof.receipt)

@@ -7,11 +7,11 @@ import { type Tree, treeOver } from './merkle-tree.ts'
  * `ids` holds 12 bytes a receipt (its 24 hex digits) in the order of the leaves: the position of a receipt is found by
  * binary search.
  */
-export const receiptsTree = (keccak: Keccak, receipts: readonly { id: string; leaf: Uint8Array }[]) => {
-  const ordered = receipts.toSorted((a, b) => (a.id < b.id ? -1 : 1))
+export const receiptsTree = (keccak: Keccak, receipts: ReadonlyMap<string, Uint8Array>) => {
+  const ordered = [...receipts].sort(([a], [b]) => (a < b ? -1 : 1))
   const leaves = new Uint8Array(ordered.length * 32)
   const ids = Buffer.alloc(ordered.length * 12)
-  ordered.forEach(({ id, leaf }, position) => {
+  ordered.forEach(([id, leaf], position) => {
     leaves.set(leaf, position * 32)
     ids.write(id.slice(4), position * 12, 'hex')
   })
@@ -19,8 +19,8 @@ export const receiptsTree = (keccak: Keccak, receipts: readonly { id: string; le
   return { tree: treeOver(keccak, leaves, depth) as Tree, ids: new Uint8Array(ids) }
 }
 
-export const receiptLeaf = (keccak: Keccak, line: string): Uint8Array =>
-  keccak.digest(keccak.digest(new TextEncoder().encode(line)))
+/** `line`: canonical JSON of the receipt in UTF-8, without the newline. */
+export const receiptLeaf = (keccak: Keccak, line: Uint8Array): Uint8Array => keccak.digest(keccak.digest(line))
 
 /** Position of a receipt among `ids`, or -1. */
 export const receiptPosition = (ids: Uint8Array, receiptId: string): number => {

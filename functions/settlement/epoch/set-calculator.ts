@@ -20,22 +20,18 @@ export const setCalculator = (inputs: EpochInputs) => {
   const pools = new Map<string, EvidencePool>()
   return {
     add(batch: readonly Receipt[]): void {
-      const residuals = batch.flatMap((receipt) => residualParts(receipt, inputs.treasury))
-      const named = residuals.filter(({ payee }) => payee !== undefined) as Entry[]
-      book(entries, [...batch.flatMap(feeEntries), ...named], entryKey, ['amount'])
       for (const receipt of batch) {
-        const { adapterId } = receipt.billing
+        const { adapterId, payer, fee } = receipt.billing
+        const residuals = residualParts(receipt, inputs.treasury)
+        const named = residuals.filter(({ payee }) => payee !== undefined) as Entry[]
+        book(entries, [...feeEntries(receipt), ...named], entryKey, ['amount'])
+        const refunds = total(residuals.filter(({ payee }) => payee === undefined).map(({ amount }) => amount))
+        book(charges, [{ client: payer, fees: BigInt(fee), refunds }], ({ client }) => client, ['fees', 'refunds'])
+        book(pools, [poolOf(receipt)], ({ adapterId }) => adapterId, ['units'])
         const ofAdapter = sums.get(adapterId) ?? new Map<string, ClusterSum>()
         sums.set(adapterId, ofAdapter)
-        book(ofAdapter, effectsOfReceipt(receipt), ({ cluster }) => cluster, ['provenance', 'influence'])
+        for (const effect of effectsOfReceipt(receipt)) bookEffect(ofAdapter, effect)
       }
-      book(
-        charges,
-        batch.map((receipt) => chargeOf(receipt, inputs.treasury)),
-        ({ client }) => client,
-        ['fees', 'refunds'],
-      )
-      book(pools, batch.map(poolOf), ({ adapterId }) => adapterId, ['units'])
     },
     finish(): Accounts {
       const clusters = new Map([...sums].map(([adapterId, ofAdapter]) => [adapterId, sorted(ofAdapter)]))
@@ -101,38 +97,70 @@ const evidenceEntries = (
   ]
 }
 
-const chargeOf = (receipt: Receipt, treasury: string): Charge => {
-  const back = residualParts(receipt, treasury).filter(({ payee }) => payee === undefined)
-  const { payer, fee } = receipt.billing
-  return { client: payer, fees: BigInt(fee), refunds: total(back.map(({ amount }) => amount)) }
+type Joined = Credit & { bits: bigint; score: bigint; withheld: boolean }
+type Credit = { cluster: string; contributor: string; datanetId: string }
+
+/** Both lists of evidence as one table, a row a cluster. */
+const joined = ({ provenance, influence }: Receipt['attribution']): Joined[] => {
+  const rows = new Map<string, Joined>()
+  for (const { cluster, contributor, datanetId, bits, quarantined } of provenance)
+    rows.set(cluster, {
+      cluster,
+      contributor,
+      datanetId,
+      bits: BigInt(bits),
+      score: 0n,
+      withheld: quarantined === true,
+    })
+  for (const { cluster, contributor, datanetId, score, quarantined } of influence) {
+    const row = rows.get(cluster)
+    if (row) {
+      row.score = BigInt(score)
+      row.withheld ||= quarantined === true
+    } else
+      rows.set(cluster, {
+        cluster,
+        contributor,
+        datanetId,
+        bits: 0n,
+        score: BigInt(score),
+        withheld: quarantined === true,
+      })
+  }
+  return [...rows.values()]
 }
 
 /** Effect of one receipt on every cluster that is neither the payer's nor of a linked account, fine units. */
 export const effectsOfReceipt = ({ billing, attribution }: Receipt): ClusterSum[] => {
-  const pool = { provenance: BigInt(attribution.pools.provenance), influence: BigInt(attribution.pools.influence) }
-  const all = pool.provenance + pool.influence + BigInt(attribution.pools.residual)
+  const { adapterId } = billing
+  const finePool = { provenance: fine(attribution.pools.provenance), influence: fine(attribution.pools.influence) }
+  const all = finePool.provenance + finePool.influence + fine(attribution.pools.residual)
+  const caps = new Map(
+    billing.datanets.map(({ id, policy }) => [id, (all * BigInt(policy.capPerClusterBps)) / 10_000n]),
+  )
   const linked = new Set([billing.payer, ...billing.linkedToPayer])
-  const evidence = [...attribution.provenance, ...attribution.influence]
-  const quarantined = new Set(evidence.flatMap((entry) => (entry.quarantined ? [entry.cluster] : [])))
-  const bits = new Map(attribution.provenance.map((entry) => [entry.cluster, BigInt(entry.bits)]))
-  const scores = new Map(attribution.influence.map((entry) => [entry.cluster, BigInt(entry.score)]))
-  const covered = total([...bits.values()])
-  const gains = total([...scores.values()].map(positive))
-  const losses = total([...scores.values()].map((score) => positive(-score)))
-  const clusters = new Map(evidence.map((entry) => [entry.cluster, entry]))
-  return [...clusters.values()]
-    .filter(({ cluster, contributor }) => !linked.has(contributor) && !quarantined.has(cluster))
-    .map(({ cluster, contributor, datanetId }) => {
-      const { policy } = billing.datanets.find(({ id }) => id === datanetId)!
-      const cap = (all * FINE * BigInt(policy.capPerClusterBps)) / 10_000n
-      const score = scores.get(cluster) ?? 0n
-      const provenance = least(cap, covered > 0n ? (pool.provenance * FINE * (bits.get(cluster) ?? 0n)) / covered : 0n)
-      const gain = gains > 0n ? (pool.influence * FINE * positive(score)) / gains : 0n
-      const loss = losses > 0n ? (pool.influence * FINE * positive(-score)) / most(gains, losses) : 0n
-      const influence = least(cap - provenance, gain) - least(cap, loss)
-      return { adapterId: billing.adapterId, cluster, contributor, provenance, influence }
+  const rows = joined(attribution)
+  const covered = total(rows.map(({ bits }) => bits))
+  const gains = total(rows.map(({ score }) => positive(score)))
+  const losses = gains - total(rows.map(({ score }) => score))
+  const scale = most(gains, losses)
+  return rows
+    .filter(({ contributor, withheld }) => !withheld && !linked.has(contributor))
+    .map(({ cluster, contributor, datanetId, bits, score }) => {
+      const cap = caps.get(datanetId)!
+      const provenance = bits === 0n ? 0n : least(cap, (finePool.provenance * bits) / covered)
+      const influence =
+        score === 0n
+          ? 0n
+          : score > 0n
+            ? least(cap - provenance, (finePool.influence * score) / gains)
+            : -least(cap, (finePool.influence * -score) / scale)
+      return { adapterId, cluster, contributor, provenance, influence }
     })
 }
+
+/** Digits of whole units in fine ones. */
+const fine = (digits: string): bigint => BigInt(digits) * FINE
 
 const entryKey = ({ adapterId, as, payee }: Entry) => `${adapterId} ${as} ${payee}`
 
@@ -148,6 +176,16 @@ const book = <Field extends string, Fact extends Record<Field, bigint>>(
     const row = table.get(key)
     if (!row) table.set(key, { ...fact })
     else for (const field of fields) row[field] = (row[field] + fact[field]) as Fact[Field]
+  }
+}
+
+/** As `book` does, for the table that is written most: fields by name are faster. */
+const bookEffect = (table: Map<string, ClusterSum>, effect: ClusterSum): void => {
+  const row = table.get(effect.cluster)
+  if (!row) table.set(effect.cluster, effect)
+  else {
+    row.provenance += effect.provenance
+    row.influence += effect.influence
   }
 }
 

@@ -1,69 +1,85 @@
-/** The close of an epoch from its log: both calculators, both postings, both roots, on one core. */
-
+/** The close of an epoch from a receipt log on disk, in a process of its own: both calculators, both postings, both roots. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Receipt } from '../../../functions/schema/receipt.ts'
-import { closeEpoch, type EpochFile } from '../../../functions/settlement/epoch/close-epoch.ts'
-import { loadKeccak } from '../../../functions/settlement/epoch/keccak.ts'
-import type { LogObject } from '../../../functions/settlement/epoch/receipt-log.ts'
 import { account, bytesOf, inputsFor, lineOf, makeReceipt } from '../../unit/epoch/epoch-factory.ts'
 
-const BATCH = 500
+const BATCH = 100
 const ADAPTERS = 10
 const CLIENTS = 50
 const CLUSTERS = 3_000
+const CONTRIBUTORS = 400
 
-/** Receipts with three spans' owners and twenty scores each: about 6 kB a line, as the example's are. */
-const receiptOf = (n: number, seed: number): Receipt => {
+/** Three spans' owners and so many scored rows a receipt; a row stands for a cluster, a contributor has several. */
+const receiptOf = (n: number, seed: number, scores: number): Receipt => {
   const at = (k: number) => (Math.imul(n + seed, 2_654_435_761) >>> 0) % k
   const row = (j: number) => (at(CLUSTERS) + j * 7) % CLUSTERS
-  const evidence = (j: number, value: bigint): [string, string, bigint] => [`${row(j)}`, `${row(j) % 400}`, value]
+  const evidence = (j: number, value: bigint): [string, string, bigint] => [
+    `${row(j)}`,
+    `${row(j) % CONTRIBUTORS}`,
+    value,
+  ]
   return makeReceipt({
     name: n,
     payer: `client ${at(CLIENTS)}`,
     adapter: `${n % ADAPTERS}`,
     provenance: [0, 1, 2].map((j) => evidence(j, BigInt(100 + j))),
-    influence: Array.from({ length: 20 }, (_, j) => evidence(j, BigInt(((j % 3) - 1) * 1_000 + 17))),
+    influence: Array.from({ length: scores }, (_, j) => evidence(j, BigInt(((j % 3) - 1) * 1_000 + 17))),
     totalBits: 1_000n,
   })
 }
 
-/** CPU seconds of the whole process (garbage collection included) and its resident memory at the peak. */
-export const benchClose = async (count: number, seed: number) => {
-  const objects: LogObject[] = []
+/** Writes log objects and `epoch-inputs.json`; returns the log's bytes. */
+const writeLog = (folder: string, count: number, seed: number, scores: number): number => {
   const shown: Receipt[] = []
   let fees = 0n
+  let bytes = 0
   for (let from = 0; from < count; from += BATCH) {
-    const size = Math.min(BATCH, count - from)
-    const batch = Array.from({ length: size }, (_, i) => receiptOf(from + i, seed))
+    const batch = Array.from({ length: Math.min(BATCH, count - from) }, (_, i) => receiptOf(from + i, seed, scores))
     for (const { billing } of batch) fees += BigInt(billing.fee)
     shown.push(...batch.slice(0, from === 0 ? BATCH : 0))
-    objects.push({ name: `${from}.jsonl`, bytes: Buffer.from(batch.map((one) => `${lineOf(one)}\n`).join('')) })
+    const path = join(folder, `${String(from).padStart(9, '0')}.jsonl`)
+    writeFileSync(path, batch.map((one) => `${lineOf(one)}\n`).join(''))
+    bytes += statSync(path).size
   }
-  const { adapters } = inputsFor(shown)
-  const names = [...Array(CLIENTS).keys()].map((i) => `client ${i}`)
-  const contributors = [...Array(400).keys()].map(String)
+  const names = ['treasury', 'platform', 'operator', 'builder']
+  names.push(...Array.from({ length: CLIENTS }, (_, i) => `client ${i}`))
+  names.push(...Array.from({ length: CONTRIBUTORS }, (_, i) => String(i)))
   const inputs = inputsFor(shown, {
-    adapters,
     ledger: { receipts: count, fees: String(fees) },
-    accounts: [
-      ...['treasury', 'platform', 'operator', 'builder', ...names, ...contributors].map((name) => ({
-        accountId: account(name),
-        address: `0x${Buffer.from(account(name)).toString('hex').slice(0, 40)}`,
-      })),
-    ],
+    accounts: names.map((name) => ({
+      accountId: account(name),
+      address: `0x${Buffer.from(account(name)).toString('hex').slice(0, 40)}`,
+    })),
   })
-  const keccak = await loadKeccak()
-  const [cpu, wall] = [process.cpuUsage(), performance.now()]
-  const { epoch }: { epoch: EpochFile } = await closeEpoch(
-    { inputs: bytesOf(inputs), previousBalances: new Uint8Array(), objects },
-    keccak,
-  )
-  const used = process.cpuUsage(cpu)
-  return {
-    receipts: epoch.receipts,
-    logMb: objects.reduce((sum, { bytes }) => sum + bytes.length, 0) / 2 ** 20,
-    seconds: (performance.now() - wall) / 1000,
-    cpuSeconds: (used.user + used.system) / 1e6,
-    peakMb: process.resourceUsage().maxRSS / 1024,
-    root: epoch.root,
+  writeFileSync(join(folder, 'epoch-inputs.json'), bytesOf(inputs))
+  return bytes
+}
+
+export interface CloseCost {
+  receipts: number
+  root: string
+  seconds: number
+  /** Of the whole process, start and garbage collection included. */
+  cpuSeconds: number
+  peakMb: number
+}
+
+/** Closes a log of `count` receipts with `scores` scored rows each. */
+export const benchClose = (count: number, seed: number, scores: number): CloseCost & { logMb: number } => {
+  const folder = mkdtempSync(join(tmpdir(), 'openledger-bench-'))
+  try {
+    const logMb = writeLog(folder, count, seed, scores) / 2 ** 20
+    const { stdout, stderr, status } = spawnSync(
+      process.execPath,
+      [join(import.meta.dirname, 'close-once.ts'), folder],
+      { encoding: 'utf8' },
+    )
+    if (status !== 0) throw new Error(`the close failed: ${stderr}`)
+    return { ...(JSON.parse(stdout) as CloseCost), logMb }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
 }

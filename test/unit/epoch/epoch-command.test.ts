@@ -81,7 +81,7 @@ describe('npm run epoch -- verify', () => {
     const keccak = await loadKeccak()
     const { tree, ids } = receiptsTree(
       keccak,
-      receipts.map((r) => ({ id: r.billing.receiptId, leaf: receiptLeaf(keccak, lineOf(r)) })),
+      new Map(receipts.map((r) => [r.billing.receiptId, receiptLeaf(keccak, Buffer.from(lineOf(r)))])),
     )
     const receipt = receipts[0]!
     const index = receiptPosition(ids, receipt.billing.receiptId)
