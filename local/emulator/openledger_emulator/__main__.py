@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 
+from . import object_undo
 from . import settings as configuration
 
 
@@ -23,6 +24,7 @@ def main() -> None:
     # Lambda workers run from here. Below a repository whose package.json says "module" their CommonJS runner would not load.
     (scratch / "package.json").write_text('{"type": "commonjs"}\n')
     configuration.export(settings)
+    object_undo.restore(settings.object_undo)
 
     from . import assembly
 

@@ -24,13 +24,14 @@ from .hooks import (
     stream_records,
     transaction_conflicts,
 )
+from .object_undo import ObjectUndo
 from .sagemaker.service import SageMaker
 from .settings import Settings
 from .snapshots import Snapshots, copy_under_load
 
 _log = logging.getLogger("openledger")
 _running: list[SageMaker] = []
-_snapshots = Snapshots()
+_saving: list[Snapshots] = []
 
 
 def install(settings: Settings) -> SageMaker:
@@ -52,12 +53,16 @@ def install(settings: Settings) -> SageMaker:
     stream_records.install()
     transaction_conflicts.install()
     copy_under_load()
+    objects = ObjectUndo(settings.object_undo)
+    objects.install()
+    snapshots = Snapshots(objects)
+    _saving.append(snapshots)
     response_streaming.install()
     gateway_responses.install()
     app = response_streaming.wrap(seam.need("app", "app", "assembly"))
-    saves = {"save": _snapshots.save, "stage": _snapshots.stage, "commit": _snapshots.commit}
+    saves = {"save": snapshots.save, "stage": snapshots.stage, "commit": snapshots.commit}
     app = control.wrap(app, settings.control_token, saves, lambda: processes(service))
-    seam.replace("app", "app", _after_start(app, service), "assembly")
+    seam.replace("app", "app", _after_start(app, service, snapshots), "assembly")
     _running.append(service)
     return service
 
@@ -69,7 +74,8 @@ def processes(service: SageMaker) -> dict:
 
 def stop() -> None:
     """End the jobs and containers; called when the server has stopped and saved."""
-    _snapshots.stop()
+    for snapshots in _saving:
+        snapshots.stop()
     for service in _running:
         service.stop()
 
@@ -79,7 +85,7 @@ def _resume(service: SageMaker) -> None:
     resumption.resume_executions()
 
 
-def _after_start(app, service: SageMaker):
+def _after_start(app, service: SageMaker, snapshots: Snapshots):
     """Once the gateway accepts requests: bring persisted endpoints up again and begin to take snapshots."""
 
     async def started(scope, receive, send):
@@ -91,7 +97,7 @@ def _after_start(app, service: SageMaker):
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 threading.Thread(target=_resume, args=(service,), name="openledger-resume", daemon=True).start()
-                _snapshots.start()
+                snapshots.start()
 
         await app(scope, receive, watch)
 

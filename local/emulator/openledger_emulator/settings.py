@@ -26,6 +26,10 @@ class Settings:
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def object_undo(self) -> Path:
+        return self.state / "s3-undo"
+
 
 def parse(argv: list[str]) -> Settings:
     """Settings from the command line; the control token comes by environment, never by argument."""

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from .object_undo import ObjectUndo
 from .seam import need, replace
 
 _HOOK = "snapshots"
@@ -48,7 +49,9 @@ def _patiently(get: Callable[[], dict | None], tries: int = 20) -> dict | None:
 class Snapshots:
     """Saves the services that change while the platform runs, every ten seconds, in a thread of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, objects: ObjectUndo) -> None:
+        self._objects = objects
+        self._period = 0
         self._stopped = threading.Event()
         self._asked = threading.Event()
         self._writing = threading.Lock()
@@ -62,6 +65,7 @@ class Snapshots:
             self._stopped.set()
             with self._writing:
                 save_all(services)
+                self._objects.forget()
 
         replace("app", "save_all", last_save, _HOOK)
         threading.Thread(target=self._loop, name="openledger-snapshots", daemon=True).start()
@@ -81,6 +85,7 @@ class Snapshots:
         version = need("core.persistence", "_state_format_version", _HOOK)
         with self._writing:
             with _world_stopped():
+                self._period = self._objects.begin()
                 states = {key: get() for key, get in _services(everything=False).items()}
             self._staged = {
                 key: json.dumps({"__ministack_format__": version(key), "payload": state}, default=encode)
@@ -101,6 +106,7 @@ class Snapshots:
                     file.write(text)
             for name in names:
                 os.replace(f"{name}.staged", name)
+            self._objects.forget(before=self._period)
 
     def _loop(self) -> None:
         logging.getLogger("persistence").setLevel(logging.WARNING)

@@ -356,29 +356,32 @@ def test_transactions_conflict_when_asked_and_writes_are_counted():
 
 def test_a_staged_state_is_written_as_it_was(monkeypatch, tmp_path):
     from ministack.core import persistence
+    from openledger_emulator.object_undo import ObjectUndo
     from openledger_emulator.snapshots import Snapshots
 
     from ministack.services import iam
 
-    monkeypatch.setattr(persistence, "STATE_DIR", str(tmp_path))
-    snapshots = Snapshots()
+    monkeypatch.setattr(persistence, "STATE_DIR", str(tmp_path / "state"))
+    (tmp_path / "state").mkdir()
+    snapshots = Snapshots(ObjectUndo(tmp_path / "undo"))
     iam._roles["early"] = {"RoleName": "early"}
     snapshots.stage()
     iam._roles["late"] = {"RoleName": "late"}
-    assert not list(tmp_path.iterdir())
+    assert not list((tmp_path / "state").iterdir())
     snapshots.commit()
-    text = (tmp_path / "iam.json").read_text()
+    text = (tmp_path / "state" / "iam.json").read_text()
     assert "early" in text and "late" not in text
-    assert not list(tmp_path.glob("*.staged"))
+    assert not list((tmp_path / "state").glob("*.staged"))
 
 
-def test_a_staged_state_is_one_instant():
+def test_a_staged_state_is_one_instant(tmp_path):
     """A worker that writes a record and then deletes its message: no cut may hold neither."""
     import threading
     import time
 
     from ministack.core import persistence
     from ministack.services import dynamodb, sqs
+    from openledger_emulator.object_undo import ObjectUndo
     from openledger_emulator.snapshots import Snapshots
 
     padding = {str(n): {"S": "x"} for n in range(5_000)}  # a copy takes longer than a turn of the interpreter
@@ -397,7 +400,7 @@ def test_a_staged_state_is_one_instant():
 
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
-    snapshots = Snapshots()
+    snapshots = Snapshots(ObjectUndo(tmp_path / "undo"))
 
     def staged(service: str, kind: str) -> dict:
         state = json.loads(snapshots._staged[service], object_hook=persistence._json_object_hook)["payload"][kind]
@@ -414,3 +417,31 @@ def test_a_staged_state_is_one_instant():
         dynamodb._tables.clear()
         sqs._queues.clear()
     assert table["done"] > 8
+
+
+def test_objects_of_a_killed_emulator_are_those_of_the_last_checkpoint(tmp_path):
+    from ministack.services import s3
+    from openledger_emulator.object_undo import HOOK, ObjectUndo, restore
+
+    undo = ObjectUndo(tmp_path / "undo")
+    undo.install()
+    folder = tmp_path / "bucket"
+    folder.mkdir()
+    names = ("kept", "changed", "removed", "new")
+    kept, changed, removed, new = (str(folder / name) for name in names)
+    for path in (kept, changed, removed):
+        s3._atomic_write(path, b"before")
+    first = undo.begin()
+    s3._atomic_write(changed, b"committed")
+    undo.forget(before=undo.begin())
+    assert first < undo._number
+    s3._atomic_write(changed, b"after")
+    s3._atomic_write(changed, b"and again")
+    s3._remove_key_files(removed)
+    undo.begin()  # staged, and killed before its commit
+    s3._atomic_write(new, b"new")
+    s3._atomic_write(changed, b"after the stage")
+    assert restore(tmp_path / "undo") == 5, HOOK
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert found == {"kept": b"before", "changed": b"committed", "removed": b"before"}, HOOK
+    assert restore(tmp_path / "undo") == 0
