@@ -2,6 +2,7 @@ import { IdSet } from './id-set.ts'
 import {
   bitsOf,
   bodyBytes,
+  denseBytes,
   HEADER_BYTES,
   MAX_SHARD_BYTES,
   SAMPLE_EVERY,
@@ -103,42 +104,42 @@ export class IndexBuilder {
     const ids = encodeIds(Array.from(order, (row) => this.#ids[row]!))
     kernel.release(this.#text)
     const text = kernel.reserve(n)
+    const sampled = Math.ceil(n / SAMPLE_EVERY)
     const at = {
       starts: this.#copy(this.#starts.subarray(0, rows)),
       numbers: this.#copy(numbers),
       firsts: kernel.reserve(4 * rows),
-      samples: kernel.reserve(4 * Math.ceil(n / SAMPLE_EVERY)),
+      dense: kernel.reserve(sampled + 64),
+      samples: kernel.reserve(8 * sampled + 4 * SAMPLE_EVERY),
     }
     const sa = kernel.reserve(4 * (n + 1))
     this.#progress('sort')
     kernel.sortText(text, n, sa)
     this.#progress('encode')
-    kernel.transform(text, n, sa, at.starts, rows, at.numbers, SAMPLE_EVERY, at.samples, at.firsts)
+    const samples = sampled + (SAMPLE_EVERY - 1) * kernel.chooseDense(text, n, sa, at.dense)
+    kernel.transform(text, n, sa, at.starts, rows, at.numbers, at.dense, at.samples, at.firsts)
     // The transform stands in the first quarter of sa; the file goes behind it.
     const file = sa + ((n + 15) & ~15)
     kernel.release(file)
-    kernel.reserve(
-      HEADER_BYTES +
-        Math.ceil(n * 1.15) +
-        65_536 +
-        8 * (rows + Math.ceil(n / SAMPLE_EVERY)) +
-        lengths.written().length +
-        ids.length,
-    )
-    const blocks = file + HEADER_BYTES
-    const samples = kernel.encodeBlocks(sa, n, blocks)
+    const tail = denseBytes(n) + 8 * (rows + samples) + lengths.written().length + ids.length
+    kernel.reserve(HEADER_BYTES + Math.ceil(n * 1.15) + 65_536 + tail)
     const bits = bitsOf(rows)
-    const firsts = kernel.packNumbers(at.samples, Math.ceil(n / SAMPLE_EVERY), bits, samples)
-    const end = kernel.packNumbers(at.firsts, rows, bits, firsts)
+    const blocks = file + HEADER_BYTES
+    const denseAt = kernel.encodeBlocks(sa, n, blocks)
+    const samplesAt = denseAt + denseBytes(n)
+    new Uint8Array(kernel.memory.buffer).copyWithin(denseAt, at.dense, at.dense + denseBytes(n))
+    const firstsAt = kernel.packNumbers(at.samples, samples, bits, samplesAt)
+    const end = kernel.packNumbers(at.firsts, rows, bits, firstsAt)
     const memory = new Uint8Array(kernel.memory.buffer)
     memory.set(lengths.written(), end)
     memory.set(ids, end + lengths.written().length)
     const header = {
       rows,
       suffixes: n,
-      blocks: samples - blocks,
-      samples: firsts - samples,
-      firsts: end - firsts,
+      blocks: denseAt - blocks,
+      dense: denseBytes(n),
+      samples: firstsAt - samplesAt,
+      firsts: end - firstsAt,
       lengths: lengths.written().length,
       ids: ids.length,
     }

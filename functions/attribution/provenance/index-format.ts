@@ -3,19 +3,21 @@ import { ProvenanceError } from './provenance-error.ts'
 
 /** "OLPROV" and two bytes that a transfer in text mode would change. */
 const MAGIC = Uint8Array.of(0x4f, 0x4c, 0x50, 0x52, 0x4f, 0x56, 0x0d, 0x0a)
-const FORMAT_VERSION = 3
+const FORMAT_VERSION = 4
 export const HEADER_BYTES = 64
 /** Ends every row. Never a byte of well-formed UTF-8, so no pattern can cross a row border, and NUL is ordinary text. */
 export const SEPARATOR = 0xff
-/** The row of every 64th suffix is kept. */
+/** The row of every 64th suffix is kept, and that of all 64 where their block is dense (kernel/encode.as). */
 export const SAMPLE_EVERY = 64
+/** A bit a block of 64 suffixes, in whole words of 64 bits. */
+export const denseBytes = (suffixes: number) => 8 * Math.ceil(suffixes / (64 * SAMPLE_EVERY))
 /** Text and separators of a shard; sorting takes 5.1 to 7.1 bytes for each (noise takes most), and WebAssembly has 4 GiB. */
 export const MAX_SHARD_BYTES = 512 * 1024 * 1024
 
 /**
- * The sections of a file, in this order, after the header: the transformed text (kernel/encode.as), the rows of sampled
- * suffixes and of suffixes that begin a row (bit-packed row numbers), the rows' lengths in bytes (variable-length integers)
- * and their ids (row-ids.ts). Rows are numbered by id, ascending.
+ * The sections of a file, in this order, after the header: the transformed text (kernel/encode.as), which blocks of suffixes
+ * are dense, the rows of sampled suffixes and of suffixes that begin a row (bit-packed row numbers), the rows' lengths in
+ * bytes (variable-length integers) and their ids (row-ids.ts). Rows are numbered by id, ascending.
  */
 export interface IndexHeader {
   rows: number
@@ -23,18 +25,19 @@ export interface IndexHeader {
   suffixes: number
   /** Bytes of each section. */
   blocks: number
+  dense: number
   samples: number
   firsts: number
   lengths: number
   ids: number
 }
-const FIELDS = ['rows', 'suffixes', 'blocks', 'samples', 'firsts', 'lengths', 'ids'] as const
+const FIELDS = ['rows', 'suffixes', 'blocks', 'dense', 'samples', 'firsts', 'lengths', 'ids'] as const
 
 /** Bits of a row number. */
 export const bitsOf = (rows: number) => Math.max(1, 32 - Math.clz32(Math.max(rows - 1, 1)))
 
 export const bodyBytes = (header: IndexHeader) =>
-  header.blocks + header.samples + header.firsts + header.lengths + header.ids
+  header.blocks + header.dense + header.samples + header.firsts + header.lengths + header.ids
 
 export function writeHeader(to: Uint8Array, fields: IndexHeader, body: Uint8Array): void {
   const header = Buffer.from(to.buffer, to.byteOffset, HEADER_BYTES)

@@ -9,6 +9,8 @@ export interface Kernel {
   heapTop(): number
   release(to: number): void
   sortText(text: number, n: number, sa: number): void
+  /** How many blocks of 64 suffixes are dense; `dense` has room for a byte each, and 64. */
+  chooseDense(text: number, n: number, sa: number, dense: number): number
   transform(
     text: number,
     n: number,
@@ -16,14 +18,15 @@ export interface Kernel {
     starts: number,
     rows: number,
     numbers: number,
-    every: number,
+    dense: number,
     samples: number,
     firsts: number,
   ): void
   packNumbers(numbers: number, count: number, bits: number, to: number): number
   encodeBlocks(bwt: number, n: number, to: number): number
   openBlocks(from: number, n: number): void
-  openRows(samples: number, firsts: number, bits: number, every: number, rows: number): void
+  openRows(dense: number, blocks: number, samples: number, firsts: number, bits: number, rows: number): void
+  openSpans(n: number): void
   useTombstones(bitmap: number): void
   count(n: number, pattern: number, length: number): number
   spans(n: number, query: number, length: number, minLength: number): number

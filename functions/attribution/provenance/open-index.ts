@@ -66,13 +66,15 @@ function reserveIndex(fileBytes: number): [Kernel, Uint8Array] {
 function openKernel(kernel: Kernel, file: Uint8Array): ProvenanceIndex {
   const header = readHeader(file)
   const blocks = file.byteOffset + HEADER_BYTES
-  const samples = blocks + header.blocks
+  const dense = blocks + header.blocks
+  const samples = dense + header.dense
   const firsts = samples + header.samples
   const lengths = firsts + header.firsts - file.byteOffset
   const rowLengths = file.slice(lengths, lengths + header.lengths)
   const ids = new RowIds(file.subarray(lengths + header.lengths), header.rows)
   kernel.openBlocks(blocks, header.suffixes)
-  kernel.openRows(samples, firsts, bitsOf(header.rows), SAMPLE_EVERY, header.rows)
+  kernel.openRows(dense, Math.ceil(header.suffixes / SAMPLE_EVERY), samples, firsts, bitsOf(header.rows), header.rows)
+  kernel.openSpans(header.suffixes)
   return new KernelIndex(kernel, header.suffixes, ids, rowLengths)
 }
 

@@ -39,6 +39,9 @@ test('foreign, newer, truncated and corrupt files are refused, whichever byte is
   const newer = file.slice()
   newer[8]!++
   expect(() => openIndex(newer)).toThrow(code('INDEX_NEWER'))
+  const older = file.slice()
+  older[8]!--
+  expect(() => openIndex(older)).toThrow(code('INDEX_FOREIGN'))
   for (const length of [9, 63, 64, 65, file.length - 1])
     expect(() => openIndex(file.subarray(0, length))).toThrow(code('INDEX_TRUNCATED'))
   expect(() => openIndex(Buffer.concat([file, Buffer.of(0)]))).toThrow(code('INDEX_CORRUPT'))

@@ -1,6 +1,11 @@
 // Bits in chunks of 63, each a class (its number of ones, 6 bits) and an offset among all chunks of that class (Raman, Raman,
 // Rao, "Succinct indexable dictionaries", 2002). Classes near the middle keep their bits as they are: an offset would save
-// little there and take long to decode. 16 chunks make a superblock: their classes, then their offsets, padded to a byte.
+// little there. 16 chunks make a superblock: their classes, then their offsets, padded to a byte.
+//
+// Offsets are ordered so that they decode in a few steps, not bit by bit: by the ones among a chunk's first 32 bits, then by
+// those bits' own offset, then by the other 31 bits'; and each half the same way in quarters, whose offsets are looked up.
+
+import { reserve } from './heap'
 
 export const CHUNK: i32 = 63
 export const SUPERBLOCK: i32 = 16 * 63
@@ -12,6 +17,16 @@ const ALL: u64 = 0x7fffffffffffffff
 const BINOMIALS: usize = memory.data(64 * 64 * 8, 8)
 /** Bits of an offset, by class. */
 const WIDTHS: usize = memory.data(64, 8)
+/** SPLITS[k][j], j <= k < PLAIN_FROM: chunks of k ones, of which fewer than j are among the first 32 bits (u64). */
+const SPLITS: usize = memory.data(22 * 32 * 8, 8)
+/** The same for the two quarters of the first half and of the second (u32, i32 as the largest is 2^29 and a bit). */
+const FIRST_SPLITS: usize = memory.data(22 * 32 * 4, 8)
+const SECOND_SPLITS: usize = memory.data(22 * 32 * 4, 8)
+/** All quarters, by ones, then ascending (u16); where each number of ones begins; a quarter's offset within it. */
+let quarters: usize = 0
+const QUARTERS_FROM: usize = memory.data(18 * 4, 4)
+let offsets: usize = 0
+const QUARTERS_NEXT: usize = memory.data(18 * 4, 4)
 
 // @ts-ignore: decorator
 @inline
@@ -39,34 +54,90 @@ export function prepareChunks(): void {
     const bits = few >= PLAIN_FROM ? CHUNK : 64 - <i32>clz<u64>(binomial(CHUNK, few) - 1)
     store<u8>(WIDTHS + <usize>k, few == 0 ? 0 : bits)
   }
+  for (let k = 0; k < PLAIN_FROM; k++) {
+    let before: u64 = 0
+    let first: u64 = 0
+    let second: u64 = 0
+    for (let j = 0; j <= k; j++) {
+      const at = <usize>((k << 5) + j)
+      store<u64>(SPLITS + (at << 3), before)
+      store<u32>(FIRST_SPLITS + (at << 2), <u32>first)
+      store<u32>(SECOND_SPLITS + (at << 2), <u32>second)
+      before += binomial(32, j) * binomial(31, k - j)
+      first += binomial(16, j) * binomial(16, k - j)
+      second += binomial(16, j) * binomial(15, k - j)
+    }
+  }
+  quarters = reserve(65536 * 2)
+  offsets = reserve(65536 * 2)
+  let from = 0
+  for (let k = 0; k <= 16; k++) {
+    store<i32>(QUARTERS_FROM + (<usize>k << 2), from)
+    from += <i32>binomial(16, k)
+  }
+  memory.copy(QUARTERS_NEXT, QUARTERS_FROM, 17 * 4)
+  for (let bits = 0; bits < 65536; bits++) {
+    const k = <usize>popcnt<i32>(bits) << 2
+    const at = load<i32>(QUARTERS_NEXT + k)
+    store<i32>(QUARTERS_NEXT + k, at + 1)
+    store<u16>(quarters + (<usize>at << 1), <u16>bits)
+    store<u16>(offsets + (<usize>bits << 1), <u16>(at - load<i32>(QUARTERS_FROM + k)))
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function split32(splits: usize, k: i32, j: i32): u32 {
+  return load<u32>(splits + (<usize>((k << 5) + j) << 2))
+}
+
+/** The offset of a half (its second quarter has `rest` bits) among those with as many ones. */
+function encodeHalf(bits: i32, splits: usize, rest: i32): u64 {
+  const k = popcnt<i32>(bits)
+  const j = popcnt<i32>(bits & 0xffff)
+  const low = <u32>load<u16>(offsets + (<usize>(bits & 0xffff) << 1))
+  const high = <u32>load<u16>(offsets + ((<usize>(<u32>bits >> 16)) << 1))
+  return <u64>(split32(splits, k, j) + low * <u32>binomial(rest, k - j) + high)
+}
+
+// @ts-ignore: decorator
+@inline
+function decodeHalf(offset: u32, k: i32, splits: usize, rest: i32): u64 {
+  if (k == 0) return 0
+  let j = 0
+  while (j < k && split32(splits, k, j + 1) <= offset) j++
+  offset -= split32(splits, k, j)
+  const each = <u32>binomial(rest, k - j)
+  const low = offset / each
+  const high = offset - low * each
+  return (
+    <u64>load<u16>(quarters + (<usize>(load<u32>(QUARTERS_FROM + (<usize>j << 2)) + low) << 1)) |
+    (<u64>load<u16>(quarters + (<usize>(load<u32>(QUARTERS_FROM + (<usize>(k - j) << 2)) + high) << 1)) << 16)
+  )
 }
 
 /** The offset of a chunk, or its bits where the class is kept plain. */
 export function encodeChunk(bits: u64, ones: i32): u64 {
   const few = min<i32>(ones, CHUNK - ones)
   if (few >= PLAIN_FROM) return bits
-  let rest = ones == few ? bits : bits ^ ALL
-  let offset: u64 = 0
-  for (let k = few; k > 0; k--) {
-    offset += binomial(62 - <i32>ctz<u64>(rest), k)
-    rest &= rest - 1
-  }
-  return offset
+  const rare = ones == few ? bits : bits ^ ALL
+  const j = popcnt<i32>(<i32>rare)
+  const before = load<u64>(SPLITS + (<usize>((few << 5) + j) << 3))
+  return before + encodeHalf(<i32>rare, FIRST_SPLITS, 16) * binomial(31, few - j) + encodeHalf(<i32>(rare >> 32), SECOND_SPLITS, 15)
 }
 
 /** Bits 0 to `last` of a chunk (higher ones may be wrong). */
 export function decodeChunk(offset: u64, ones: i32, last: i32): u64 {
   const few = min<i32>(ones, CHUNK - ones)
   if (few >= PLAIN_FROM) return offset
-  let bits: u64 = 0
-  let k = few
-  for (let i = 0; i <= last && k > 0; i++) {
-    const zeros = binomial(62 - i, k)
-    const one = offset >= zeros
-    offset -= one ? zeros : 0
-    bits |= (<u64>one) << <u64>i
-    k -= <i32>one
-  }
+  const splits = SPLITS + (<usize>few << 8)
+  let j = 0
+  while (j < few && load<u64>(splits + (<usize>j << 3), 8) <= offset) j++
+  offset -= load<u64>(splits + (<usize>j << 3))
+  const each = binomial(31, few - j)
+  const first = offset / each
+  let bits = decodeHalf(<u32>first, j, FIRST_SPLITS, 16)
+  if (last >= 32) bits |= decodeHalf(<u32>(offset - first * each), few - j, SECOND_SPLITS, 15) << 32
   return ones == few ? bits : bits ^ ALL
 }
 

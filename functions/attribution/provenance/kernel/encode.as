@@ -24,9 +24,97 @@ function rowAt(starts: usize, rows: i32, position: u32): i32 {
   return low
 }
 
+/** Every 64th suffix tells its row. */
+export const SAMPLE_BITS: i32 = 6
+export const SAMPLE_EVERY: i32 = 64
+/** A block of 64 suffixes can be dense when all share this many bytes: an interval of a pattern is likely to cover it. */
+const SHARED: usize = 24
+/** At most one block in so many is dense, so that samples are at most half as many again. */
+const DENSE_IN: i32 = 256
+const LEAST: i32 = 3
+const MOST: i32 = 255
+const SCORES: usize = memory.data((MOST + 1) * 4, 4)
+const SEEN: usize = memory.data(256, 4)
+
+// @ts-ignore: decorator
+@inline
+function before(text: usize, p: u32): u8 {
+  return p == 0 ? <u8>SEPARATOR : load<u8>(text + <usize>p - 1)
+}
+
+/** Different bytes before the suffixes of a whole block that share a long prefix, else 0. */
+function variety(text: usize, n: i32, sa: usize): i32 {
+  const first = load<u32>(sa)
+  const last = load<u32>(sa, (SAMPLE_EVERY - 1) * 4)
+  if (max<u32>(first, last) + <u32>SHARED > <u32>n) return 0
+  for (let i: usize = 0; i < SHARED; i++) {
+    const byte = load<u8>(text + <usize>first + i)
+    if (byte != load<u8>(text + <usize>last + i) || byte == SEPARATOR) return 0
+  }
+  memory.fill(SEEN, 0, 256)
+  let different = 0
+  for (let i = 0; i < SAMPLE_EVERY; i++) {
+    const p = SEEN + <usize>before(text, load<u32>(sa + (<usize>i << 2)))
+    different += 1 - <i32>load<u8>(p)
+    store<u8>(p, 1)
+  }
+  return different
+}
+
 /**
- * Overwrites sa with the Burrows-Wheeler transform, one byte a suffix, and tells `numbers[row]` for every `every`-th suffix
- * (samples) and for every suffix that begins a row (firsts).
+ * Chooses the blocks of 64 suffixes that all tell their row: a bit each in `dense` (a byte a block is used meanwhile). First come
+ * those in the widest intervals and with the most different bytes before them, and of these the first. Returns how many.
+ */
+export function chooseDense(text: usize, n: i32, sa: usize, dense: usize): i32 {
+  const whole = n >> SAMPLE_BITS
+  let run = 0
+  for (let b = 0; b <= whole; b++) {
+    const different = b < whole ? variety(text, n, sa + (<usize>b << (SAMPLE_BITS + 2))) : 0
+    store<u8>(dense + <usize>b, <u8>different)
+    if (different >= LEAST) run++
+    else {
+      // What stands in one interval of many blocks is asked for as one.
+      for (let i = b - run; i < b; i++) {
+        const p = dense + <usize>i
+        store<u8>(p, <u8>min<i32>(load<u8>(p) + run, MOST))
+      }
+      run = 0
+    }
+  }
+  memory.fill(SCORES, 0, (MOST + 1) * 4)
+  for (let b = 0; b < whole; b++) {
+    const p = SCORES + (<usize>load<u8>(dense + <usize>b) << 2)
+    store<i32>(p, load<i32>(p) + 1)
+  }
+  let room = (whole + DENSE_IN - 1) / DENSE_IN
+  let least = MOST + 1
+  while (least > LEAST && load<i32>(SCORES + (<usize>(least - 1) << 2)) <= room) {
+    least--
+    room -= load<i32>(SCORES + (<usize>least << 2))
+  }
+  // `room` blocks of one score less find a place.
+  let chosen = 0
+  let bits: u8 = 0
+  for (let b = 0; b < (whole + 64) >> 6 << 6; b++) {
+    const score = b < whole ? <i32>load<u8>(dense + <usize>b) : 0
+    let one = score >= least
+    if (!one && score >= LEAST && score == least - 1 && room > 0) {
+      one = true
+      room--
+    }
+    bits |= <u8>one << <u8>(b & 7)
+    chosen += <i32>one
+    if ((b & 7) == 7) {
+      store<u8>(dense + <usize>(b >> 3), bits)
+      bits = 0
+    }
+  }
+  return chosen
+}
+
+/**
+ * Overwrites sa with the Burrows-Wheeler transform, one byte a suffix, and tells `numbers[row]` for every 64th suffix and every
+ * suffix of a dense block (samples) and for every suffix that begins a row (firsts).
  */
 export function transform(
   text: usize,
@@ -35,20 +123,21 @@ export function transform(
   starts: usize,
   rows: i32,
   numbers: usize,
-  every: i32,
+  dense: usize,
   samples: usize,
   firsts: usize,
 ): void {
   let first = firsts
   for (let i = 0; i < n; i++) {
     const p = load<i32>(sa + (<usize>i << 2))
-    const byte = p == 0 ? SEPARATOR : <i32>load<u8>(text + <usize>p - 1)
+    const byte = <i32>before(text, p)
     store<u8>(sa + <usize>i, <u8>byte)
     if (byte == SEPARATOR) {
       store<u32>(first, load<u32>(numbers + (<usize>rowAt(starts, rows, p) << 2)))
       first += 4
     }
-    if (i % every == 0) {
+    const block = i >> SAMPLE_BITS
+    if ((i & (SAMPLE_EVERY - 1)) == 0 || (load<u8>(dense + <usize>(block >> 3)) >> <u8>(block & 7)) & 1) {
       store<u32>(samples, load<u32>(numbers + (<usize>rowAt(starts, rows, p) << 2)))
       samples += 4
     }

@@ -1,10 +1,10 @@
 // What kernel.ts calls. Addresses are bytes, numbers of suffixes below 2^31.
 
-export { encodeBlocks, packNumbers, transform } from './encode'
+export { chooseDense, encodeBlocks, packNumbers, transform } from './encode'
 export { heapTop, release, reserve } from './heap'
 export { openBlocks } from './rank'
 export { openRows, rowList, rowsOf, useTombstones } from './rows'
-export { count, spans } from './spans'
+export { count, openSpans, spans } from './spans'
 import { prepareChunks } from './chunk'
 import { sortSuffixes } from './sort'
 

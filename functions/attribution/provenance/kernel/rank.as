@@ -1,5 +1,7 @@
 // The transformed text, opened for rank queries: for every block the symbols' counts before it, its Huffman tree, and for every
-// superblock of its bits where it starts and how many ones come before. All of it is derived from the file when it is opened.
+// superblock of its bits where it starts and how many ones come before (16 bytes: u32 address, u32 ones before, and for its
+// quarters from the second on, 10 bits each, the ones and the bits of offsets between). All of it is derived from the file when
+// it is opened.
 
 import { CHUNK, CLASS_BYTES, decodeChunk, loadBits, SUPERBLOCK, width } from './chunk'
 import { reserve } from './heap'
@@ -115,20 +117,25 @@ function openBlock(from: usize, b: i32, length: i32): usize {
     if (code != ABSENT) bits += load<i32>(COUNTS + (<usize>s << 2)) * <i32>(code & 31)
   }
   const chunks = bits / CHUNK + 1
-  const superblocks = reserve(<usize>((chunks + 15) >> 4) << 3)
+  const superblocks = reserve(<usize>((chunks + 15) >> 4) << 4)
   store<u32>(block, <u32>superblocks, 4)
   let ones = 0
   for (let first = 0; first < chunks; first += 16) {
-    const superblock = superblocks + (<usize>(first >> 4) << 3)
+    const superblock = superblocks + (<usize>(first >> 4) << 4)
     store<u32>(superblock, <u32>from)
     const count = min<i32>(16, chunks - first)
     store<u32>(superblock, <u32>ones, 4)
+    let inside = 0
     let offsets = 0
+    let quarters: u64 = 0
     for (let i = 0; i < count; i++) {
+      if ((i & 3) == 0 && i > 0) quarters |= <u64>((offsets << 10) | inside) << <u64>(5 * i - 20)
       const k = <i32>loadBits(from, 6 * i, 6)
-      ones += k
+      inside += k
       offsets += width(k)
     }
+    store<u64>(superblock, quarters, 8)
+    ones += inside
     from += CLASS_BYTES + <usize>((offsets + 7) >> 3)
   }
   return from
@@ -138,32 +145,55 @@ function openBlock(from: usize, b: i32, length: i32): usize {
 let decoded: u64 = 0
 let decodedTo: i32 = 0
 
+// What `seek` found for a position: its superblock's classes, its chunk, its bit in the chunk, the chunk's class, the ones
+// before the chunk, and the bits of offsets before it.
+let classes: usize = 0
+let bit: i32 = 0
+let ones: i32 = 0
+let before: i32 = 0
+let offset: i32 = 0
+
+// @ts-ignore: decorator
+@inline
+function seek(superblocks: usize, at: i32): void {
+  const index = at / SUPERBLOCK
+  const superblock = superblocks + (<usize>index << 4)
+  const inside = at - index * SUPERBLOCK
+  const chunk = inside / CHUNK
+  const quarter = chunk >> 2
+  classes = <usize>load<u32>(superblock)
+  const held = quarter == 0 ? 0 : <i32>(load<u64>(superblock, 8) >> <u64>(20 * quarter - 20))
+  let b = load<i32>(superblock, 4) + (held & 1023)
+  let o = (held >> 10) & 1023
+  // Four classes are three bytes.
+  let four = load<i32>(classes + <usize>(3 * quarter))
+  for (let i = chunk & 3; i > 0; i--) {
+    const k = four & 63
+    b += k
+    o += width(k)
+    four >>= 6
+  }
+  bit = inside - chunk * CHUNK
+  ones = four & 63
+  before = b
+  offset = o
+}
+
 /** Twice the ones before bit `at` of a block, plus the bit. */
 // @ts-ignore: decorator
 @inline
 function onesAndBit(superblocks: usize, at: i32): i32 {
-  const index = at / SUPERBLOCK
-  const superblock = superblocks + (<usize>index << 3)
-  const from = <usize>load<u32>(superblock)
-  let ones = load<i32>(superblock, 4)
-  const inside = at - index * SUPERBLOCK
-  const chunk = inside / CHUNK
-  const q = inside - chunk * CHUNK
-  let offset = 0
-  for (let i = 0; i < chunk; i++) {
-    const k = <i32>loadBits(from, 6 * i, 6)
-    ones += k
-    offset += width(k)
-  }
-  const k = <i32>loadBits(from, 6 * chunk, 6)
+  seek(superblocks, at)
+  const k = ones
+  const q = bit
   decodedTo = q
   if (k == 0 || k == CHUNK) {
     decoded = k == 0 ? 0 : ~0
-    return k == 0 ? ones << 1 : ((ones + q) << 1) | 1
+    return k == 0 ? before << 1 : ((before + q) << 1) | 1
   }
-  const bits = decodeChunk(loadBits(from + CLASS_BYTES, offset, width(k)), k, q)
+  const bits = decodeChunk(loadBits(classes + CLASS_BYTES, offset, width(k)), k, q)
   decoded = bits
-  return ((ones + <i32>popcnt<u64>(bits & ((<u64>1 << <u64>q) - 1))) << 1) | <i32>((bits >> <u64>q) & 1)
+  return ((before + <i32>popcnt<u64>(bits & ((<u64>1 << <u64>q) - 1))) << 1) | <i32>((bits >> <u64>q) & 1)
 }
 
 /** First suffix that begins with symbol s followed by what suffix `row` or a later one begins with. */
@@ -187,6 +217,14 @@ export function rank(s: i32, row: i32): i32 {
     node = <i32>(word >> (one ? 49 : 40)) & 511
   }
   return before + r
+}
+
+/** Ones before bit `at`, after onesAndBit told `last` for at + width: bits of the chunk just decoded need no second look. */
+// @ts-ignore: decorator
+@inline
+function onesEarlier(superblocks: usize, at: i32, width: i32, last: i32): i32 {
+  if (width > decodedTo) return onesAndBit(superblocks, at) >> 1
+  return last - <i32>popcnt<u64>((decoded >> <u64>(decodedTo - width)) & ((<u64>1 << <u64>width) - 1))
 }
 
 /** Both ends of an interval, as the last rankBoth left them. */
@@ -218,9 +256,7 @@ export function rankBoth(s: i32, lo: i32, hi: i32): void {
     const earlier = <i32>((word >> 20) & 0xfffff)
     const last = onesAndBit(superblocks, start + to) >> 1
     const width = to - from
-    // Bits that lie in the chunk that was just decoded need no second look.
-    const first =
-      from == 0 ? earlier : width <= decodedTo ? last - <i32>popcnt<u64>((decoded >> <u64>(decodedTo - width)) & ((<u64>1 << <u64>width) - 1)) : onesAndBit(superblocks, start + from) >> 1
+    const first = from == 0 ? earlier : onesEarlier(superblocks, start + from, width, last)
     const one = (code >> (5 + turn)) & 1
     from = one ? first - earlier : from - (first - earlier)
     to = one ? last - earlier : to - (last - earlier)
@@ -261,16 +297,9 @@ export function step(row: i32): i32 {
 export let bitsLeft: i32 = 0
 
 function bitsFrom(superblocks: usize, at: i32): u64 {
-  const index = at / SUPERBLOCK
-  const from = <usize>load<u32>(superblocks + (<usize>index << 3))
-  const inside = at - index * SUPERBLOCK
-  const chunk = inside / CHUNK
-  const q = inside - chunk * CHUNK
-  let offset = 0
-  for (let i = 0; i < chunk; i++) offset += width(<i32>loadBits(from, 6 * i, 6))
-  const k = <i32>loadBits(from, 6 * chunk, 6)
-  bitsLeft = CHUNK - q
-  return decodeChunk(loadBits(from + CLASS_BYTES, offset, width(k)), k, 62) >> <u64>q
+  seek(superblocks, at)
+  bitsLeft = CHUNK - bit
+  return decodeChunk(loadBits(classes + CLASS_BYTES, offset, width(ones)), ones, CHUNK - 1) >> <u64>bit
 }
 
 /** What `partition` calls for suffixes [lo, hi) before all of which symbol s stands; their marks begin at `marks`. */
@@ -297,8 +326,8 @@ function descend(b: i32, node: i32, from: i32, to: i32, marks: usize, spare: usi
   const word = load<u64>(<usize>load<u32>(block) + (<usize>node << 3))
   const start = <i32>(word & 0xfffff)
   const earlier = <i32>((word >> 20) & 0xfffff)
-  const onesFrom = (onesAndBit(superblocks, start + from) >> 1) - earlier
   const onesTo = (onesAndBit(superblocks, start + to) >> 1) - earlier
+  const onesFrom = onesEarlier(superblocks, start + from, to - from, onesTo + earlier) - earlier
   const ones = onesTo - onesFrom
   const zeros = to - from - ones
   if (ones > 0 && zeros > 0) {

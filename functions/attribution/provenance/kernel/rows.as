@@ -1,8 +1,11 @@
 // Which rows hold the occurrences in an interval of suffixes. Every 64th suffix tells its row, and so does every suffix that
 // begins a row; from any other one walks towards the beginning of its row. An interval walks as one, and is split where not
-// the same byte stands before all its suffixes: thousands of identical rows cost little more than one.
+// the same byte stands before all its suffixes: thousands of identical rows cost little more than one. Where many suffixes
+// that share a long prefix are preceded by different bytes, so that they would have to walk one by one, all tell their row
+// (dense blocks, chosen by encode.as).
 
 import { loadBits } from './chunk'
+import { SAMPLE_BITS, SAMPLE_EVERY } from './encode'
 import { heapTop, release, reserve } from './heap'
 import { firstOf, partition, separator, step, stepped } from './rank'
 import { BLOCK } from './tree'
@@ -10,8 +13,10 @@ import { BLOCK } from './tree'
 let samples: usize = 0
 let firsts: usize = 0
 let bits: i32 = 0
-let every: i32 = 0
 let rows: i32 = 0
+/** A bit for every block of 64 suffixes: all of them tell their row. And how many blocks before each 64 do. */
+let dense: usize = 0
+let denseBefore: usize = 0
 /** Bit map of rows already found, clear between calls. */
 let seen: usize = 0
 /** Numbers of the rows found, and how many. */
@@ -21,12 +26,19 @@ let found: i32 = 0
 export let tombstones: usize = 0
 let stopAtLive: bool = false
 
-export function openRows(sampleBits: usize, firstBits: usize, bitsEach: i32, sampleEvery: i32, rowCount: i32): void {
+/** `denseBits`: a bit a block, padded to eight bytes. */
+export function openRows(denseBits: usize, blocks: i32, sampleBits: usize, firstBits: usize, bitsEach: i32, rowCount: i32): void {
   samples = sampleBits
   firsts = firstBits
   bits = bitsEach
-  every = sampleEvery
   rows = rowCount
+  dense = denseBits
+  denseBefore = reserve((<usize>(blocks + 63) >> 6) << 2)
+  let sum = 0
+  for (let i = 0; i < blocks; i += 64) {
+    store<i32>(denseBefore + (<usize>(i >> 6) << 2), sum)
+    sum += <i32>popcnt<u64>(load<u64>(dense + <usize>(i >> 3)))
+  }
   seen = reserve(<usize>(rowCount >> 3) + 1)
   memory.fill(seen, 0, <usize>(rowCount >> 3) + 1)
   list = reserve(<usize>rowCount << 2)
@@ -65,14 +77,29 @@ function take(row: i32): void {
   found++
 }
 
+// @ts-ignore: decorator
+@inline
+function isDense(block: i32): bool {
+  return holds(dense, block)
+}
+
+/** The number of a block's first sample. */
+function sampleOf(block: i32): i32 {
+  const word = load<u64>(dense + (<usize>(block >> 6) << 3)) & ((<u64>1 << <u64>(block & 63)) - 1)
+  const before = load<i32>(denseBefore + (<usize>(block >> 6) << 2)) + <i32>popcnt<u64>(word)
+  return block + before * (SAMPLE_EVERY - 1)
+}
+
 /** The row of one suffix. */
 function rowOf(suffix: i32): i32 {
-  while (suffix % every != 0) {
+  while (true) {
+    const block = suffix >> SAMPLE_BITS
+    const inside = suffix & (SAMPLE_EVERY - 1)
+    if (inside == 0 || isDense(block)) return packed(samples, sampleOf(block) + inside)
     const next = step(suffix)
     if (stepped == separator()) return packed(firsts, next - firstOf(separator()))
     suffix = next
   }
-  return packed(samples, suffix / every)
 }
 
 function done(): bool {
@@ -109,17 +136,27 @@ function open(marks: usize, width: i32): i32 {
 function walk(): void {
   stack -= 12
   const lo = load<i32>(stack)
-  // An interval stays within a block; the rest comes later.
   const end = load<i32>(stack, 4)
-  const hi = min<i32>(end, (lo & ~(BLOCK - 1)) + BLOCK)
   const marks = <usize>load<u32>(stack, 8)
+  // An interval stays within a block of the transformed text, and is all dense or not at all; the rest comes later.
+  const last = min<i32>(end, (lo & ~(BLOCK - 1)) + BLOCK)
+  let block = lo >> SAMPLE_BITS
+  const told = isDense(block)
+  do block++
+  while (block << SAMPLE_BITS < last && isDense(block) == told)
+  const hi = min<i32>(last, block << SAMPLE_BITS)
   if (hi < end) push(-1, hi, end, marks + <usize>(hi - lo))
   const width = hi - lo
-  for (let at = (lo + every - 1) / every * every; at < hi; at += every) {
+  if (told) {
+    const first = sampleOf(lo >> SAMPLE_BITS) + (lo & (SAMPLE_EVERY - 1))
+    for (let i = 0; i < width; i++) if (!load<u8>(marks + <usize>i)) take(packed(samples, first + i))
+    return
+  }
+  for (let at = (lo + SAMPLE_EVERY - 1) & ~(SAMPLE_EVERY - 1); at < hi; at += SAMPLE_EVERY) {
     const p = marks + <usize>(at - lo)
     if (load<u8>(p)) continue
     store<u8>(p, 1)
-    take(packed(samples, at / every))
+    take(packed(samples, sampleOf(at >> SAMPLE_BITS)))
   }
   const left = open(marks, width)
   if (left == 0) return
@@ -132,11 +169,12 @@ function collect(lo: i32, hi: i32): void {
   found = 0
   const mark = heapTop()
   const width = hi - lo
-  for (let i = 0; i < min<i32>(width, 4) && !done(); i++) take(rowOf(lo + i))
-  if (width > 4 && !done()) {
+  const single = width <= 4 || stopAtLive ? min<i32>(width, 4) : 0
+  for (let i = 0; i < single && !done(); i++) take(rowOf(lo + i))
+  if (width > single && !done()) {
     const marks = reserve(<usize>width)
     memory.fill(marks, 0, <usize>width)
-    memory.fill(marks, 1, 4)
+    memory.fill(marks, 1, <usize>single)
     spare = reserve(<usize>width + 8)
     bottom = reserve((<usize>width + 2) * 12)
     stack = bottom

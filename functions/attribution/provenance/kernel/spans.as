@@ -7,6 +7,19 @@ import { anyLive, tombstones } from './rows'
 /** First probe: chance matches in a few hundred MB of text end before about this many bytes. */
 const FIRST_PROBE: i32 = 16
 
+/** Bytes at a pattern's end whose interval of suffixes is remembered, and how many such intervals: most searches begin alike. */
+const BEGIN: i32 = 4
+const REMEMBER_BITS: i32 = 15
+/** Per place: the four bytes, 1 + lo (0: nothing is remembered), hi. */
+let remembered: usize = 0
+let rememberBits: i32 = 0
+
+export function openSpans(n: i32): void {
+  rememberBits = min<i32>(REMEMBER_BITS, 32 - clz<i32>(n))
+  remembered = reserve(<usize>12 << rememberBits)
+  memory.fill(remembered, 0, <usize>12 << rememberBits)
+}
+
 /** The interval of suffixes that `extend` narrows. */
 let lo: i32 = 0
 let hi: i32 = 0
@@ -26,11 +39,34 @@ function extend(byte: i32): bool {
   return hi > lo
 }
 
+/** From all suffixes to those that begin with the four bytes that end at `end`; false where there are none. */
+function begin(n: i32, end: usize): bool {
+  const bytes = load<u32>(end - BEGIN)
+  const place = remembered + <usize>((<u64>(bytes * 0x9e3779b1) << <u64>rememberBits) >> 32) * 12
+  if (load<u32>(place) == bytes && load<i32>(place, 4) != 0) {
+    lo = load<i32>(place, 4) - 1
+    hi = load<i32>(place, 8)
+    return hi > lo
+  }
+  lo = 0
+  hi = n
+  for (let i = 1; i <= BEGIN; i++) if (!extend(load<u8>(end - <usize>i))) break
+  store<u32>(place, bytes)
+  store<i32>(place, lo + 1, 4)
+  store<i32>(place, hi, 8)
+  return hi > lo
+}
+
 /** Suffixes that begin with the pattern. */
 export function count(n: i32, pattern: usize, length: i32): i32 {
   lo = 0
   hi = n
-  for (let i = length - 1; i >= 0; i--) if (!extend(load<u8>(pattern + <usize>i))) return 0
+  let i = length
+  if (length >= BEGIN) {
+    if (!begin(n, pattern + <usize>length)) return 0
+    i -= BEGIN
+  }
+  while (--i >= 0) if (!extend(load<u8>(pattern + <usize>i))) return 0
   return hi - lo
 }
 
@@ -99,7 +135,8 @@ export function spans(n: i32, query: usize, length: i32, minLength: i32): i32 {
       lo = heldLo
       hi = heldHi
     }
-    at = extendTo(query, at, lim)
+    if (p != held && p - lim >= BEGIN) at = begin(n, query + <usize>p) ? p - BEGIN : -1
+    if (at >= 0) at = extendTo(query, at, lim)
     if (at < 0) {
       failedAbove = p != held && held != 0
       if (!failedAbove) {
