@@ -51,8 +51,15 @@ export class Movements {
     ])
   }
 
-  /** What an epoch gives back of fees becomes spendable again, once per reference. */
+  /**
+   * What an epoch gives back of fees becomes spendable again, once per reference. Throws `wrong-state` when it is more than
+   * the account spent: only a fault gives that, and it would be somebody else's money.
+   */
   async refund(accountId: string, amount: bigint, reference: string): Promise<boolean> {
+    if (await this.done(reference)) return false
+    const spent = (await this.#shards(accountId)).reduce((sum, shard) => sum + shard.spent, 0n)
+    if (amount > spent)
+      throw new OpenLedgerError('wrong-state', `${reference}: ${amount} is more than ${accountId} spent, ${spent}.`)
     const back = {
       TableName: this.#table,
       Key: ledgerKeys.balance(accountId, 0),
@@ -168,13 +175,7 @@ export class Movements {
 
   /** Which shards give how much of `amount`, largest first; less in sum when there is less. */
   async #parts(accountId: string, amount: bigint): Promise<{ shard: number; amount: bigint }[]> {
-    const shards = await Promise.all(
-      Array.from({ length: BALANCE_SHARDS }, async (_, shard) => {
-        const Key = ledgerKeys.balance(accountId, shard)
-        const { Item } = await this.#client.send(new GetCommand({ TableName: this.#table, Key, ConsistentRead: true }))
-        return { shard, available: (Item?.['available'] as bigint | undefined) ?? 0n }
-      }),
-    )
+    const shards = await this.#shards(accountId)
     shards.sort((a, b) => Number(b.available > a.available) - Number(b.available < a.available))
     let left = amount
     return shards.flatMap(({ shard, available }) => {
@@ -182,6 +183,17 @@ export class Movements {
       left -= part
       return part > 0n ? [{ shard, amount: part }] : []
     })
+  }
+
+  #shards(accountId: string): Promise<{ shard: number; available: bigint; spent: bigint }[]> {
+    return Promise.all(
+      Array.from({ length: BALANCE_SHARDS }, async (_, shard) => {
+        const Key = ledgerKeys.balance(accountId, shard)
+        const { Item } = await this.#client.send(new GetCommand({ TableName: this.#table, Key, ConsistentRead: true }))
+        const { available = 0n, spent = 0n } = (Item ?? {}) as { available?: bigint; spent?: bigint }
+        return { shard, available, spent }
+      }),
+    )
   }
 
   #take(accountId: string, part: { shard: number; amount: bigint }): Items[number] {

@@ -82,6 +82,13 @@ test('a deposit, its spending and a withdrawal stay one sum, to the unit', async
   const end = (await movements.snapshot(CLIENT))!
   expect(await balances.balance(ANN)).toEqual({ available: 8n, held: 0n, spent: BigInt(billing.fee) - 3n })
   expect(end.owed).toBe(end.credited - end.out)
+  // More than was ever spent comes from a fault: nothing moves, and the account can still be read.
+  await expect(movements.refund(ANN, BigInt(billing.fee), 'refund:2:ann')).rejects.toMatchObject({
+    code: 'wrong-state',
+  })
+  expect(await balances.balance(ANN)).toEqual({ available: 8n, held: 0n, spent: BigInt(billing.fee) - 3n })
+  expect(await movements.refund(ANN, BigInt(billing.fee) - 3n, 'refund:2:ann')).toBe(true)
+  expect((await balances.balance(ANN)).spent).toBe(0n)
 })
 
 test('operator credit is a transfer that the escrow backs, once per reference', async () => {

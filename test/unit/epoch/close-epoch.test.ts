@@ -144,6 +144,35 @@ describe('closing an epoch', () => {
     expect(leaves(second).find(({ address: at }) => at === address('new home'))?.amount).toBe(BigInt(line.amount))
   })
 
+  it('pays by the split that each epoch knows: a changed one counts from a later epoch', async () => {
+    const changed = { owner: 5000, stakers: 0, contributors: 5000 }
+    const first = await close(simple())
+    const early = makeReceipt({ name: 3, split: changed, provenance: [['x', 'ann', 10n]], totalBits: 10n })
+    // Epoch 1 knows the terms of then only: the receipt of the new split is refused there.
+    await expect(close([...simple(), early], { adapters: inputsFor(simple()).adapters })).rejects.toMatchObject({
+      code: 'unknown-terms',
+      receiptId: receiptId(3),
+    })
+    const later = [{ ...early, epoch: 2 }]
+    const second = await closeEpoch(
+      {
+        inputs: bytesOf(following(first, later)),
+        previousBalances: first.files.get('balances.bin')!,
+        objects: [logOf(later)],
+      },
+      keccak,
+    )
+    const owner = (closed: ClosedEpoch) =>
+      lines(closed)
+        .filter(({ as }) => as === 'owner')
+        .reduce((sum, { amount }) => sum + BigInt(amount), 0n)
+    const net = (receipts: Receipt[]) => receipts.reduce((sum, { billing }) => sum + BigInt(billing.net), 0n)
+    expect(owner(first)).toBe((net(simple()) * 2n) / 10n)
+    expect(owner(second)).toBe(net(later) / 2n)
+    // What the first epoch posted stays as it was.
+    expect(earnedAt(second, 'builder')).toBe(owner(first) + owner(second))
+  })
+
   it('never moves a leaf: old positions keep their addresses', async () => {
     const first = await close(simple())
     const next = [
