@@ -1,10 +1,10 @@
 /** The close of an epoch from a receipt log on disk, in a process of its own: both calculators, both postings, both roots. */
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Receipt } from '../../../functions/schema/receipt.ts'
 import { account, bytesOf, inputsFor, lineOf, makeReceipt } from '../../unit/epoch/epoch-factory.ts'
+import { inItsOwnProcess } from './own-process.ts'
 
 const BATCH = 100
 const ADAPTERS = 10
@@ -72,13 +72,7 @@ export const benchClose = (count: number, seed: number, scores: number): CloseCo
   const folder = mkdtempSync(join(tmpdir(), 'openledger-bench-'))
   try {
     const logMb = writeLog(folder, count, seed, scores) / 2 ** 20
-    const { stdout, stderr, status } = spawnSync(
-      process.execPath,
-      [join(import.meta.dirname, 'close-once.ts'), folder],
-      { encoding: 'utf8' },
-    )
-    if (status !== 0) throw new Error(`the close failed: ${stderr}`)
-    return { ...(JSON.parse(stdout) as CloseCost), logMb }
+    return { ...inItsOwnProcess<CloseCost>('close-once.ts', folder), logMb }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
