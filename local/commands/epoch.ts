@@ -34,6 +34,7 @@ verify     Checks a receipt proof (GET /receipts/{id}/proof): Merkle path, integ
   --rpc        also compares the roots with the settlement contract
   --keys       the published keys (GET /receipt-keys, JSON): also checks who signed the receipts root, and when
   --settlement the contract, instead of the one that the proof names
+  Exit 1 with {"error":{"code"}}: wrong-proof (what does not hold), wrong-signature, rpc-failed (nothing was proved).
 `
 
 const usage = (message: string): never => {

@@ -19,7 +19,7 @@ interface Options {
 
 /** Verifies a receipt proof offline and, with `rpc`, against the settlement contract. */
 export const verify = async ({ proof: file, rpc, settlement, keys }: Options) => {
-  const proof = verifyReceiptProof(read(file), await loadKeccak())
+  const proof = verifyReceiptProof(read(file, 'wrong-proof'), await loadKeccak())
   process.stderr.write(
     `receipt ${proof.receipt.billing.receiptId} stands under the receipts root of epoch ${proof.epoch}\n`,
   )
@@ -43,18 +43,18 @@ export const verify = async ({ proof: file, rpc, settlement, keys }: Options) =>
 
 /** The published key that signed the receipts root; `keys` is the reply of GET /receipt-keys. */
 const signer = (proof: ReceiptProof, keys: string): string => {
-  const published = z.object({ items: z.array(ReceiptKey) }).safeParse(read(keys))
+  const published = z.object({ items: z.array(ReceiptKey) }).safeParse(read(keys, 'wrong-signature'))
   if (!published.success) throw new EpochRefused('wrong-signature', `${keys} is not a list of published keys`)
   if (!proof.signature) throw new EpochRefused('wrong-signature', 'the proof carries no signature')
   checkSignature(proof, proof.signature, published.data.items)
   return proof.signature.keyId
 }
 
-const read = (file: string): unknown => {
+const read = (file: string, code: 'wrong-proof' | 'wrong-signature'): unknown => {
   try {
     return JSON.parse(readFileSync(file, 'utf8'))
   } catch (error) {
-    throw new EpochRefused('wrong-proof', `cannot read ${file}: ${(error as Error).message}`)
+    throw new EpochRefused(code, `cannot read ${file}: ${(error as Error).message}`)
   }
 }
 
@@ -86,13 +86,17 @@ const onChain = async (proof: ReceiptProof, rpc: string, named: string | undefin
 }
 
 const call = async (rpc: string, method: string, params: unknown[]): Promise<string> => {
-  const response = await fetch(rpc, {
+  const failed = (why: string) => Object.assign(new Error(`${method} at ${rpc}: ${why}`), { code: 'rpc-failed' })
+  const reply = await fetch(rpc, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
     signal: AbortSignal.timeout(15_000),
   })
-  const reply = (await response.json()) as { result?: string; error?: { message: string } }
-  if (reply.result === undefined) throw new Error(`${method}: ${reply.error?.message ?? `HTTP ${response.status}`}`)
+    .then((response) => response.json() as Promise<{ result?: string; error?: { message: string } }>)
+    .catch((error: Error) => {
+      throw failed(error.message)
+    })
+  if (typeof reply.result !== 'string') throw failed(reply.error?.message ?? 'no result')
   return reply.result
 }

@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { loadKeccak } from '../../../functions/settlement/epoch/keccak.ts'
 import { fromHex, hex, proofOf, rootOf } from '../../../functions/settlement/epoch/merkle-tree.ts'
 import { effectOf } from '../../../functions/settlement/epoch/receipt-proof.ts'
+import { signedMessage } from '../../../functions/settlement/epoch/receipts-signature.ts'
 import { receiptLeaf, receiptPosition, receiptsTree } from '../../../functions/settlement/epoch/receipts-tree.ts'
 import { bytesOf, inputsFor, lineOf, logOf, makeReceipt } from './epoch-factory.ts'
 
@@ -116,5 +118,42 @@ describe('npm run epoch -- verify', () => {
       const { status, last } = run(each)
       expect({ status, code: JSON.parse(last).error.code }).toEqual({ status: 1, code: 'wrong-proof' })
     }
+  })
+
+  it('says who signed the receipts root, by the published keys', async () => {
+    const proof = await proofFor()
+    const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const key = {
+      keyId: 'arn:key/1',
+      algorithm: 'ECDSA_SHA_256',
+      publicKey: pair.publicKey.export({ format: 'der', type: 'spki' }).toString('base64'),
+      from: '2026-01-01T00:00:00.000Z',
+      until: null,
+    }
+    const at = { keyId: key.keyId, signedAt: '2026-02-01T00:00:00.000Z' }
+    const signature = {
+      ...{ format: 'openledger-receipts-signature-1', algorithm: 'ECDSA_SHA_256', ...at },
+      signature: sign('sha256', signedMessage(proof, at), pair.privateKey).toString('base64'),
+    }
+    const check = (what: object, keys: unknown, ...more: string[]) => {
+      writeFileSync(join(folder, 'proof.json'), JSON.stringify(what))
+      writeFileSync(join(folder, 'keys.json'), typeof keys === 'string' ? keys : JSON.stringify(keys))
+      const files = ['--proof', join(folder, 'proof.json'), '--keys', join(folder, 'keys.json')]
+      const { status, last } = epoch('verify', ...files, ...more)
+      const result = JSON.parse(last)
+      return status === 0 ? result.signedBy : result.error.code
+    }
+    const signed = { ...proof, signature }
+    expect(check(signed, { items: [key] })).toBe(key.keyId)
+    expect(check(proof, { items: [key] })).toBe('wrong-signature')
+    expect(check(signed, { items: [] })).toBe('wrong-signature')
+    expect(check(signed, { items: [{ ...key, until: at.signedAt }] })).toBe('wrong-signature')
+    expect(check({ ...signed, dataHash: proof.root }, { items: [key] })).toBe('wrong-signature')
+    expect(check({ ...signed, signature: { ...signature, keyId: 7 } }, { items: [key] })).toBe('wrong-proof')
+    expect(check(signed, [key])).toBe('wrong-signature')
+    expect(check(signed, '{"items":')).toBe('wrong-signature')
+    // An RPC that cannot be asked proves nothing.
+    const chain = ['--rpc', 'http://127.0.0.1:9', '--settlement', `0x${'5'.repeat(40)}`]
+    expect(check(signed, { items: [key] }, ...chain)).toBe('rpc-failed')
   })
 })
