@@ -36,8 +36,10 @@ class Runtime:
         self._endpoints = endpoints
         self._models = models
         self._gateway = gateway
+        # A connection kept open may be closed by the container in the moment in which it is used again: a new one each time.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         # No time limits of its own: a request ends by the limits of SageMaker below.
-        self._client = httpx.AsyncClient(trust_env=False, timeout=None, limits=httpx.Limits(max_connections=None))
+        self._client = httpx.AsyncClient(trust_env=False, timeout=None, limits=limits)
 
     async def handle(self, path: str, headers: dict, body: bytes) -> tuple[int, dict, object]:
         name, kind = _addressed(path)
