@@ -46,26 +46,35 @@ export const dyingWorkers = (world: () => World): void =>
       (await sqs.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: [name] }))).Attributes![name]!
     const hide = (VisibilityTimeout: string) =>
       sqs.send(new SetQueueAttributesCommand({ QueueUrl, Attributes: { VisibilityTimeout } }))
+    const ask = async () => {
+      const asked = { model, prompt: 'This License', max_tokens: 48, temperature: 0 }
+      const { openledger } = (await client.completions.create(asked)) as unknown as {
+        openledger: { receipt_id: string }
+      }
+      return openledger.receipt_id
+    }
+    const receiptOf = (id: string) => api.get(`/receipts/${id}`)
+    const completed = (id: string) =>
+      until('the attribution', 120, async () => {
+        const found = await receiptOf(id)
+        return found.state === 'completed' ? found : undefined
+      })
     const inFlight = async () => Number(await attribute('ApproximateNumberOfMessagesNotVisible'))
+    await completed(await ask()) // after it both functions have a process
     await until('an idle attribution queue', 120, async () => ((await inFlight()) === 0 ? true : undefined))
 
     const hidden = await attribute('VisibilityTimeout')
     await hide('5') // what a dead worker had received comes back after this long
     expect(signal('AttributionEnqueue', 'SIGSTOP')).toBeGreaterThan(0)
     expect(signal('AttributionAttribute', 'SIGSTOP')).toBeGreaterThan(0)
-    const asked = { model, prompt: 'This License', max_tokens: 48, temperature: 0 }
-    const { openledger } = (await client.completions.create(asked)) as unknown as { openledger: { receipt_id: string } }
-    const receipt = () => api.get(`/receipts/${openledger.receipt_id}`)
+    const id = await ask()
     await sleep(3000)
-    expect(await receipt()).toMatchObject({ state: 'pending' })
+    expect(await receiptOf(id)).toMatchObject({ state: 'pending' })
     expect(signal('AttributionEnqueue', 'SIGKILL')).toBeGreaterThan(0)
     await until('the worker to have the message', 60, async () => ((await inFlight()) > 0 ? true : undefined), 100)
     expect(signal('AttributionAttribute', 'SIGKILL')).toBeGreaterThan(0)
-    expect(await receipt()).toMatchObject({ state: 'pending' })
-    const done = await until('the attribution', 120, async () => {
-      const found = await receipt()
-      return found.state === 'completed' ? found : undefined
-    })
+    expect(await receiptOf(id)).toMatchObject({ state: 'pending' })
+    const done = await completed(id)
     await hide(hidden)
     expect(done.attribution.shares.length).toBeGreaterThan(0)
 
@@ -84,7 +93,7 @@ export const dyingWorkers = (world: () => World): void =>
         texts
           .join('')
           .split('\n')
-          .filter((line) => line.includes(openledger.receipt_id)),
+          .filter((line) => line.includes(id)),
       )
       return found.size > 0 ? found : undefined
     })
