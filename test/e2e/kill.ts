@@ -50,7 +50,9 @@ export const startAndKill = (dir: string, mark: RegExp, afterMs: number): Promis
   })
 
 /** `npm start` until it serves, and Ctrl-C: its exit code, the processes of its family that are still there, its output. */
-export const startAndInterrupt = (dir: string): Promise<{ code: number | null; left: number[]; table: string }> =>
+export const startAndInterrupt = (
+  dir: string,
+): Promise<{ code: number | null; left: number[]; table: string; told: string }> =>
   new Promise((resolve, reject) => {
     const args = [join(repository, 'local/start.ts'), '--dir', dir]
     const child = spawn(process.execPath, args, { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -70,7 +72,7 @@ export const startAndInterrupt = (dir: string): Promise<{ code: number | null; l
     child.on('close', async (code) => {
       // A grandchild that was told to end may take a moment more than its parent.
       for (let tries = 0; tries < 20 && family.some(isAlive); tries++) await sleep(250)
-      resolve({ code, left: family.filter(isAlive), table })
+      resolve({ code, left: family.filter(isAlive), table, told })
     })
   })
 

