@@ -110,7 +110,8 @@ export class IndexBuilder {
       numbers: this.#copy(numbers),
       firsts: kernel.reserve(4 * rows),
       dense: kernel.reserve(sampled + 64),
-      samples: kernel.reserve(8 * sampled + 4 * SAMPLE_EVERY),
+      // Dense blocks add a quarter at most, and one block.
+      samples: kernel.reserve(5 * sampled + 4 * SAMPLE_EVERY),
     }
     const sa = kernel.reserve(4 * (n + 1))
     this.#progress('sort')

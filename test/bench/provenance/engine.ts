@@ -1,5 +1,5 @@
 import { closeSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs'
-import { buildIndex, openIndex } from '../../../functions/attribution/provenance/index.ts'
+import { IndexBuilder, openIndex } from '../../../functions/attribution/provenance/index.ts'
 import { ROW_END } from './corpora.ts'
 import { readQueries } from './workload.ts'
 
@@ -29,7 +29,9 @@ function* rowsOf(path: string): Generator<{ id: string; text: string }> {
 
 if (verb === 'build') {
   const before = process.cpuUsage()
-  const index = buildIndex(rowsOf(files[0]!))
+  const builder = new IndexBuilder()
+  for (const row of rowsOf(files[0]!)) builder.add(row)
+  const index = builder.finish()
   const { user, system } = process.cpuUsage(before)
   writeFileSync(files[1]!, index)
   print({

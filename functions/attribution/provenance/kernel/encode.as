@@ -1,6 +1,7 @@
 // From a suffix array to the body of an index file.
 
 import { CHUNK, CLASS_BYTES, encodeChunk, loadBits, storeBits, width } from './chunk'
+import { heapTop, release, reserve } from './heap'
 import { BLOCK, buildTree } from './tree'
 
 const SEPARATOR: i32 = 0xff
@@ -12,10 +13,27 @@ const SYMBOLS: usize = memory.data(256, 4)
 /** A block's bits before compression: at most 8 a symbol on average, and a chunk more. */
 const BITS: usize = memory.data(BLOCK + 64, 8)
 
+/** A row for every 4,096 bytes of text: the one that holds the first of them. */
+const GUIDE_BITS: i32 = 12
+let guide: usize = 0
+let guided: i32 = 0
+
+/** Takes memory from the heap. */
+function openGuide(n: i32, starts: usize, rows: i32): void {
+  guide = reserve(((<usize>n >> GUIDE_BITS) + 1) << 2)
+  guided = n >> GUIDE_BITS
+  let row = 0
+  for (let piece = 0; piece <= guided; piece++) {
+    while (row + 1 < rows && load<i32>(starts + (<usize>(row + 1) << 2)) <= piece << GUIDE_BITS) row++
+    store<i32>(guide + (<usize>piece << 2), row)
+  }
+}
+
 /** The row whose text holds a position: the last start that is not behind it. */
 function rowAt(starts: usize, rows: i32, position: u32): i32 {
-  let low = 0
-  let high = rows - 1
+  const piece = guide + (<usize>(position >> GUIDE_BITS) << 2)
+  let low = load<i32>(piece)
+  let high = position >> GUIDE_BITS < <u32>guided ? load<i32>(piece, 4) : rows - 1
   while (low < high) {
     const middle = (low + high + 1) >> 1
     if (load<u32>(starts + (<usize>middle << 2)) <= position) low = middle
@@ -35,6 +53,14 @@ const LEAST: i32 = 3
 const MOST: i32 = 255
 const SCORES: usize = memory.data((MOST + 1) * 4, 4)
 const SEEN: usize = memory.data(256, 4)
+/** The bytes before the suffixes of a block. */
+const BYTES: usize = memory.data(SAMPLE_EVERY, 8)
+
+// @ts-ignore: decorator
+@inline
+function numberAt(starts: usize, rows: i32, numbers: usize, position: u32): u32 {
+  return load<u32>(numbers + (<usize>rowAt(starts, rows, position) << 2))
+}
 
 // @ts-ignore: decorator
 @inline
@@ -127,21 +153,33 @@ export function transform(
   samples: usize,
   firsts: usize,
 ): void {
+  const mark = heapTop()
+  openGuide(n, starts, rows)
+  const byteBefore = load<u8>(text - 1)
+  store<u8>(text - 1, <u8>SEPARATOR)
+  let sample = samples
   let first = firsts
-  for (let i = 0; i < n; i++) {
-    const p = load<i32>(sa + (<usize>i << 2))
-    const byte = <i32>before(text, p)
-    store<u8>(sa + <usize>i, <u8>byte)
-    if (byte == SEPARATOR) {
-      store<u32>(first, load<u32>(numbers + (<usize>rowAt(starts, rows, p) << 2)))
+  for (let from = 0; from < n; from += SAMPLE_EVERY) {
+    const count = min<i32>(SAMPLE_EVERY, n - from)
+    const suffixes = sa + (<usize>from << 2)
+    // Nothing but independent loads: the processor overlaps their cache misses.
+    for (let i = 0; i < count; i++)
+      store<u8>(BYTES + <usize>i, load<u8>(text + <usize>load<u32>(suffixes + (<usize>i << 2)) - 1))
+    const block = from >> SAMPLE_BITS
+    const told = (load<u8>(dense + <usize>(block >> 3)) >> <u8>(block & 7)) & 1 ? SAMPLE_EVERY : 1
+    for (let i = 0; i < told; i++) {
+      store<u32>(sample, numberAt(starts, rows, numbers, load<u32>(suffixes + (<usize>i << 2))))
+      sample += 4
+    }
+    for (let i = 0; i < count; i++) {
+      if (load<u8>(BYTES + <usize>i) != SEPARATOR) continue
+      store<u32>(first, numberAt(starts, rows, numbers, load<u32>(suffixes + (<usize>i << 2))))
       first += 4
     }
-    const block = i >> SAMPLE_BITS
-    if ((i & (SAMPLE_EVERY - 1)) == 0 || (load<u8>(dense + <usize>(block >> 3)) >> <u8>(block & 7)) & 1) {
-      store<u32>(samples, load<u32>(numbers + (<usize>rowAt(starts, rows, p) << 2)))
-      samples += 4
-    }
+    memory.copy(sa + <usize>from, BYTES, <usize>count)
   }
+  store<u8>(text - 1, byteBefore)
+  release(mark)
 }
 
 /** Packs u32 numbers of `bits` bits each; returns the end. */
