@@ -45,10 +45,10 @@ export class LocalChain {
   token!: Contract
   readonly #process: ChildProcess
 
-  private constructor(port: number, process: ChildProcess) {
+  private constructor(port: number, process: ChildProcess, chainId: number) {
     this.rpcUrl = `http://127.0.0.1:${port}`
     this.#process = process
-    const network = Network.from(31_337)
+    const network = Network.from(chainId)
     this.rpc = new JsonRpcProvider(this.rpcUrl, network, { staticNetwork: network, cacheTimeout: -1 })
     this.rpc.pollingInterval = 20
     const [deployer, settler, watcher, , client] = KEYS.map((key) => new Wallet(key, this.rpc))
@@ -58,26 +58,32 @@ export class LocalChain {
     this.client = client!
   }
 
-  /** Starts anvil (a block a transaction; `finalized` 2 x slots blocks behind) and deploys. `window` in seconds. */
+  /**
+   * Starts anvil (a block a transaction; `finalized` 2 x slots blocks behind) and deploys. `window` in seconds; `native`:
+   * OPEN is the chain's coin.
+   */
   static async start(
     window: number,
     parameters: Partial<Parameters> = {},
     slots = 1,
     flags: string[] = [],
+    { chainId = 31_337, native = false, hardfork = 'prague' } = {},
   ): Promise<LocalChain> {
     const port = await freePort()
     const args = [
       '--port',
       String(port),
+      '--chain-id',
+      String(chainId),
       '--silent',
       '--hardfork',
-      'prague',
+      hardfork,
       '--slots-in-an-epoch',
       String(slots),
       ...flags,
     ]
     const anvil = spawn(anvilBinary(), args, { stdio: 'ignore' })
-    const chain = new LocalChain(port, anvil)
+    const chain = new LocalChain(port, anvil, chainId)
     for (let i = 0; ; i++) {
       const up = await chain.rpc.send('eth_chainId', []).catch(() => null)
       if (up) break
@@ -94,6 +100,7 @@ export class LocalChain {
       },
       window,
       parameters,
+      native,
       out: join(mkdtempSync(join(tmpdir(), 'deployment-')), 'chain.json'),
     })
     const { contracts } = chain.deployment

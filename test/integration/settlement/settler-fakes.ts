@@ -92,10 +92,10 @@ export const memoryBook = (durable: Durable): EpochBook => ({
   },
 })
 
-export const walletSigner = (wallet: Wallet): TransactionSigner => ({
+export const walletSigner = (wallet: Wallet, chainId = 31_337): TransactionSigner => ({
   address: wallet.address,
   sign: async (call: { to: string; data: string; gasLimit: bigint; nonce: number } & Fees) => {
-    const raw = await wallet.signTransaction({ ...call, type: 2, chainId: 31_337 })
+    const raw = await wallet.signTransaction({ ...call, type: 2, chainId })
     return { raw, hash: keccak256(raw) }
   },
 })
