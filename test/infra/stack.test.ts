@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { App } from 'aws-cdk-lib'
 import { Match, Template } from 'aws-cdk-lib/assertions'
 import { describe, expect, test } from 'vitest'
@@ -105,6 +106,19 @@ describe('the stack', () => {
       AlarmActions: Match.anyValue(),
       AlarmDescription: Match.stringLikeRegexp('runbook\\.md#'),
     })
+  })
+
+  test('every alarm points to a page of the runbook that is there', () => {
+    const text = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8')
+    const pages = new Set(
+      [...text.matchAll(/^## (.+)$/gm)].map(([, title]) => title!.toLowerCase().replaceAll(' ', '-')),
+    )
+    const alarms = resources(prod).filter(([, { Type }]) => Type === 'AWS::CloudWatch::Alarm')
+    expect(alarms.length).toBeGreaterThan(8)
+    for (const [id, { Properties }] of alarms) {
+      const page = /runbook\.md#([a-z-]+)$/.exec(Properties['AlarmDescription'] as string)?.[1]
+      expect(pages.has(page!), `${id}: ${page}`).toBe(true)
+    }
   })
 
   test('every rule, schedule and stream has a dead-letter queue, and every dead-letter queue an alarm', () => {
