@@ -40,6 +40,7 @@ test('every epoch settles exactly once and everybody is paid once', { timeout: 1
     spike: 0,
     foreign: 0,
     rival: 0,
+    torn: 0,
   }
   const total = () => Object.values(faults).reduce((a, b) => a + b)
   let clock = Date.now()
@@ -139,7 +140,10 @@ test('every epoch settles exactly once and everybody is paid once', { timeout: 1
   })
   const run = () =>
     settleEpochs(options()).catch((error: unknown) => {
-      if (!(error instanceof Crash || error instanceof LeaseLost)) throw error
+      if (error instanceof Crash || error instanceof LeaseLost) return
+      // A rival's reorganisation falls between two readings: the settler refuses to guess, and comes back.
+      if (/the RPC (has|calls)/.test((error as Error).message)) faults['torn']!++
+      else throw error
     })
 
   const payees = Array.from({ length: 40 }, (_, i) => `0x${(0xbeef_0000 + i).toString(16).padStart(40, '0')}`)
