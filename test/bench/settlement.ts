@@ -117,12 +117,6 @@ const result = {
       20,
       's',
     ),
-    reached(
-      'close of an epoch with 100,000 receipts, memory of the process',
-      values.quick ? { value: null, why: `--quick closes ${receipts} receipts` } : { value: close.peakMb },
-      1_000,
-      'MB',
-    ),
   ],
 }
 process.stdout.write(`${JSON.stringify(result)}\n`)
