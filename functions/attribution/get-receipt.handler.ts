@@ -6,6 +6,7 @@ import { Records } from '#registry/records.store'
 import { apiDoor } from '#runtime/api-door'
 import { environment } from '#runtime/environment'
 import { audiencesOf } from './audiences.store.ts'
+import { documentSpans } from './document-spans.ts'
 import { receiptView, requireReader } from './receipt-view.ts'
 import { spanTexts } from './span-texts.ts'
 import { TranscriptShelf } from './transcript-shelf.store.ts'
@@ -20,13 +21,20 @@ const transcripts = new TranscriptShelf(new Objects(env.RECEIPTS_BUCKET))
 export const handler = apiDoor('getReceipt', async ({ caller, params }) => {
   const receipt = await receipts.get(params.receiptId)
   requireReader(caller, receipt)
+  const { billing, attribution } = receipt
   const view = receiptView(receipt, await epochs.current())
   const scoring = receipt.state === 'pending' ? await scorings.find(params.receiptId) : undefined
   if (scoring) return { ...view, scoring }
-  const spans = receipt.attribution?.spans ?? []
-  const transcript = spans.length > 0 ? await transcripts.find(params.receiptId) : undefined
+  const spans = attribution?.spans ?? []
+  const isPayer = caller.accountId === billing.payer
+  const asked = spans.length > 0 || (isPayer && attribution !== null)
+  const transcript = asked ? await transcripts.find(params.receiptId) : undefined
   if (!transcript) return view
   const datanets = spans.flatMap(({ owners }) => owners.map(({ datanetId }) => datanetId))
   const audiences = await audiencesOf(records, datanets, caller.accountId)
-  return { ...view, spanTexts: spanTexts(caller, receipt.billing, spans, transcript, audiences) }
+  return {
+    ...view,
+    spanTexts: spanTexts(caller, billing, spans, transcript, audiences),
+    ...(isPayer && transcript.documents ? { documentSpans: documentSpans(billing, transcript) } : {}),
+  }
 })

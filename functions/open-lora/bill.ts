@@ -59,12 +59,14 @@ export class Bill {
 
   async #write(text: string, choices: Reply[], usage: Usage, finishReason: Billing['finishReason']): Promise<void> {
     const salt = this.#ports.newSalt()
-    const transcript = {
+    const documents = this.#call.body.openledger?.documents
+    const transcript: Transcript = {
       receiptId: this.#hold.receiptId,
       adapterId: this.#served.adapter.id,
       salt,
       request: this.#request,
       response: text,
+      ...(documents ? { documents } : {}),
       choices: choices.map((choice) => ({
         promptText: choice['prompt_text'],
         promptTokens: choice['prompt_tokens'],

@@ -2,6 +2,19 @@ import * as z from 'zod'
 import { AdapterId, AdapterName, ReceiptId } from './ids.ts'
 import { Amount } from './money.ts'
 
+const isWellFormed = (text: string) => text.isWellFormed()
+/** Texts with an id each, 1 MiB of UTF-8 in all: what a receipt can be asked about in well under a second. */
+const Documents = z
+  .array(
+    z.strictObject({
+      id: z.string().min(1).max(200).refine(isWellFormed, 'holds half of a surrogate pair'),
+      text: z.string().refine(isWellFormed, 'holds half of a surrogate pair'),
+    }),
+  )
+  .max(100)
+  .refine((list) => new Set(list.map(({ id }) => id)).size === list.length, 'two documents have one id')
+  .refine((list) => list.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0) <= 1 << 20, 'more than 1 MiB')
+
 /** The part of OpenAI's request that is served; unknown fields are passed by, as their clients send new ones freely. */
 const sampling = {
   model: z.string().min(1).max(200),
@@ -17,6 +30,11 @@ const sampling = {
   presence_penalty: z.number().min(-2).max(2).nullish(),
   frequency_penalty: z.number().min(-2).max(2).nullish(),
   user: z.string().max(200).nullish(),
+  /**
+   * Ours. `documents`: what the caller retrieved for this question (RAG). They are not put into the prompt, that is the
+   * caller's work; the receipt tells its payer which stretches of the answer stand in which of them. They are paid nothing.
+   */
+  openledger: z.looseObject({ documents: Documents.optional() }).nullish(),
 }
 
 const TextPart = z.looseObject({ type: z.literal('text'), text: z.string() })

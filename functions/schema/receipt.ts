@@ -142,12 +142,26 @@ export const Receipt = z.strictObject({
 })
 export type Receipt = z.output<typeof Receipt>
 
+/** A maximal stretch of the output that stands verbatim in documents of the request; offsets as in ProvenanceSpan. */
+export const DocumentSpan = ProvenanceSpan.pick({
+  start: true,
+  end: true,
+  startChar: true,
+  endChar: true,
+  startToken: true,
+  endToken: true,
+  choice: true,
+}).extend({ documents: z.array(z.string()) })
+export type DocumentSpan = z.output<typeof DocumentSpan>
+
 export const Transcript = z.strictObject({
   receiptId: ReceiptId,
   adapterId: AdapterId,
   salt: z.string(),
   request: z.string(),
   response: z.string(),
+  /** What the caller said it retrieved for the question: texts of the payer, erased with the transcript. */
+  documents: z.array(z.strictObject({ id: z.string(), text: z.string() })).optional(),
   choices: z.array(
     z.strictObject({
       promptText: z.string(),

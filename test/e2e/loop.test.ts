@@ -356,6 +356,34 @@ test('an address belongs to the wallet that signs for it, and to one account', a
 })
 
 test(
+  'stretches of an answer that stand in the request’s own documents are shown to its payer alone',
+  async () => {
+    const prompt = { model: run.adapters[0].name, prompt: 'This License', max_tokens: 48, temperature: 0 }
+    const [choice] = (await client().completions.create(prompt)).choices
+    const text = choice!.text
+    const documents = [
+      { id: 'other', text: 'nothing of it' },
+      { id: 'held', text: `It says: ${text}.` },
+    ]
+    const asked = await client().completions.create({ ...prompt, openledger: { documents } } as typeof prompt)
+    expect(asked.choices[0]!.text).toBe(text)
+    const { openledger } = asked as unknown as { openledger: { receipt_id: string } }
+    const payer = new ApiClient(run.api.baseUrl, run.keys.client)
+    // biome-ignore lint/suspicious/noExplicitAny: a receipt as it is answered
+    const receipt = await until<any>('the attribution of an answer with documents', 120, async () => {
+      const found = await payer.get(`/receipts/${openledger.receipt_id}`)
+      return found.state === 'completed' ? found : undefined
+    })
+    expect(receipt.documentSpans).toEqual([
+      expect.objectContaining({ start: 0, end: Buffer.byteLength(text), endChar: text.length, documents: ['held'] }),
+    ])
+    const operator = new ApiClient(run.api.baseUrl, run.people.operator.token)
+    expect(await operator.get(`/receipts/${openledger.receipt_id}`)).not.toHaveProperty('documentSpans')
+  },
+  3 * MINUTES,
+)
+
+test(
   'a withdrawn contribution is not named again, and only its contributor or curator may withdraw it',
   async () => {
     const api = new ApiClient(run.api.baseUrl, run.keys.client)

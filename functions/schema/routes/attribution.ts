@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { ReceiptId } from '../ids.ts'
-import { Attribution, Billing, Scoring } from '../receipt.ts'
+import { Attribution, Billing, DocumentSpan, Scoring } from '../receipt.ts'
 import { Page, page, type Route } from './route.ts'
 
 const receipt = z.strictObject({ receiptId: ReceiptId })
@@ -20,6 +20,8 @@ const ReceiptView = z.strictObject({
    * transcript is no longer kept.
    */
   spanTexts: z.array(z.string().nullable()).optional(),
+  /** For the payer of a request that brought documents: which stretches of the answer stand in which of them, by id. */
+  documentSpans: z.array(DocumentSpan).optional(),
 })
 
 export const ATTRIBUTION_ROUTES = {

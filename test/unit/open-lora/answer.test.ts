@@ -174,3 +174,12 @@ test('an earlier reply is given again only once it is settled', async () => {
     text: expect.stringContaining('ab'),
   })
 })
+
+test('documents of the request stand in the transcript', async () => {
+  const { ports, call, transcripts } = world(sse(counted('a', 1, 'stop'), usage, '[DONE]'))
+  const { body, ...rest } = call(true)
+  const documents = [{ id: 'd', text: 'what was retrieved' }]
+  await drain(await answer(ports, { ...rest, body: { ...body, openledger: { documents } } }), [])
+  expect(transcripts.map((saved) => saved.documents)).toEqual([documents])
+  expect(transcripts[0]!.request).not.toContain('retrieved')
+})

@@ -10,6 +10,7 @@ import asyncio
 import re
 from urllib.parse import unquote
 
+import anyio
 import httpx
 
 from .. import identity
@@ -65,7 +66,7 @@ class Runtime:
     async def _send(self, request: httpx.Request, streamed: bool, variant: str) -> httpx.Response:
         limit = STREAM_SECONDS if streamed else BUFFERED_SECONDS
         try:
-            async with asyncio.timeout(limit):
+            with anyio.fail_after(limit):
                 answer = await self._client.send(request, stream=True)
                 if not streamed or answer.status_code >= 400:
                     await answer.aread()
@@ -136,7 +137,7 @@ def _forwarded(headers: dict, kind: str) -> dict[str, str]:
 async def _relay(answer: httpx.Response, send) -> None:
     """Each chunk of the container becomes one PayloadPart, at once."""
     try:
-        async with asyncio.timeout(STREAM_SECONDS):
+        with anyio.fail_after(STREAM_SECONDS):
             async for chunk in answer.aiter_raw():
                 await send({"type": "http.response.body", "body": event_stream.payload_part(chunk), "more_body": True})
         last = b""
