@@ -53,19 +53,21 @@ const vitest = (project: string) => async (): Promise<Count> => {
 }
 
 /** Counts come from the JUnit report: what pytest prints depends on each image's own options. */
-const pytest = (folder: string) => async (): Promise<Count> => {
-  const file = join(results, `${folder.replaceAll('/', '-')}.xml`)
-  const { code } = await run(
-    venvPython,
-    ['-m', 'pytest', '-q', '--no-header', '-p', 'no:cacheprovider', `--junitxml=${file}`, folder],
-    repository,
-  )
-  const report = existsSync(file) ? readFileSync(file, 'utf8') : ''
-  const count = (name: string) => Number(new RegExp(`<testsuite [^>]*\\b${name}="(\\d+)"`).exec(report)?.[1] ?? 0)
-  const failed = count('failures') + count('errors')
-  const passed = count('tests') - failed - count('skipped')
-  return { passed, failed: failed + (failed === 0 && (code !== 0 || passed === 0) ? 1 : 0) }
-}
+const pytest =
+  (folder: string, ...more: string[]) =>
+  async (): Promise<Count> => {
+    const file = join(results, `${folder.replaceAll('/', '-')}.xml`)
+    const { code } = await run(
+      venvPython,
+      ['-m', 'pytest', '-q', '--no-header', '-p', 'no:cacheprovider', `--junitxml=${file}`, folder, ...more],
+      repository,
+    )
+    const report = existsSync(file) ? readFileSync(file, 'utf8') : ''
+    const count = (name: string) => Number(new RegExp(`<testsuite [^>]*\\b${name}="(\\d+)"`).exec(report)?.[1] ?? 0)
+    const failed = count('failures') + count('errors')
+    const passed = count('tests') - failed - count('skipped')
+    return { passed, failed: failed + (failed === 0 && (code !== 0 || passed === 0) ? 1 : 0) }
+  }
 
 /** The npm wrapper of forge exits 0 whatever happens: without its closing line nothing was built or run. */
 const forge = async (): Promise<Count> => {
@@ -88,7 +90,7 @@ const suites: [name: string, group: string, suite: () => Promise<Count>][] = [
   ['unit', 'unit', vitest('unit')],
   ['infra', 'infra', vitest('infra')],
   ['contracts', 'contracts', forge],
-  ['embedded AWS', 'python', pytest('local/emulator/tests')],
+  ['embedded AWS', 'python', pytest('local/emulator/tests', 'local/python/tests')],
   ['fine-tune image', 'python', pytest('gpu-images/fine-tune/tests')],
   ['OpenLoRA image', 'python', pytest('gpu-images/open-lora/tests')],
   ['influence image', 'python', pytest('gpu-images/influence/tests')],

@@ -5,10 +5,15 @@ from pathlib import Path
 
 from . import errors
 
+_PIECE = 1 << 20
+
 
 def file_digest(path: Path) -> str:
+    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def base_digest(folder: Path) -> str:

@@ -20,6 +20,7 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:+ -]{0,199}")
 PUBLISHED = re.compile(r"[0-9a-f]{32}")
 DISABLED = "DISABLED"
 MAX_MANIFEST = 4 << 20
+_PIECE = 1 << 20
 
 
 class Source(Protocol):
@@ -43,8 +44,11 @@ def check_name(name: str) -> str:
 
 
 def sha256_file(path: Path) -> str:
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def listed_files(manifest: dict) -> dict[str, str]:

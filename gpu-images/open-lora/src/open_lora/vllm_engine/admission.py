@@ -30,7 +30,7 @@ class Admission:
             raise Refusal("queue_full", "too many requests are waiting", retry_after=2) from None
         try:
             await asyncio.wait_for(turn, self.seconds)
-        except TimeoutError:
+        except asyncio.TimeoutError:  # TimeoutError itself from Python 3.11 on
             self.queue.remove(flow, turn)
             self.refused_timeout += 1
             raise Refusal("queue_timeout", "no slot became free in time", retry_after=2) from None
