@@ -6,7 +6,6 @@ Limits: docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndp
 
 from __future__ import annotations
 
-import asyncio
 import re
 from urllib.parse import unquote
 
