@@ -1,4 +1,3 @@
-import * as z from 'zod'
 import { Movements } from '#ledger/movements.store'
 import { Objects } from '#registry/objects.store'
 import { environment } from '#runtime/environment'
@@ -6,6 +5,7 @@ import { logger } from '#runtime/logger'
 import { OpenLedgerError } from '#schema/errors'
 import { EscrowState } from './deposits/escrow-state.client.ts'
 import { EscrowDeficit, reconcile } from './deposits/reconcile.ts'
+import { closing } from './epoch/closing-input.ts'
 import { EpochLog } from './epoch/epoch-log.store.ts'
 import { provider } from './settler/chain.client.ts'
 
@@ -26,7 +26,7 @@ const log = new EpochLog(new Objects(env.RECEIPTS_BUCKET))
 
 /** Between calculation and record: no epoch goes to the settler whose spending the escrow does not cover, client by client. */
 export const handler = async (input: unknown): Promise<{ block: number; clients: number; surplus: string }> => {
-  const { epoch } = z.looseObject({ epoch: z.number().int().min(1) }).parse(input)
+  const { epoch } = closing(input)
   const file = await log.closed(epoch)
   if (!file) throw new OpenLedgerError('wrong-state', `Epoch ${epoch} is not calculated.`)
   try {

@@ -18,7 +18,7 @@ import {
 } from '../../../functions/settlement/epoch/receipts-signature.ts'
 import { type Emulator, startEmulator } from '../../../local/emulator/emulator.ts'
 import { rememberedPorts } from '../../../local/processes/ports.ts'
-import { account, bytesOf, inputsFor, logOf, makeReceipt } from '../../unit/epoch/epoch-factory.ts'
+import { account, address, bytesOf, inputsFor, logOf, makeReceipt } from '../../unit/epoch/epoch-factory.ts'
 import { LocalChain } from './local-chain.ts'
 
 const receipt = makeReceipt({ name: 1, provenance: [['x', 'ann', 600n]], totalBits: 1000n })
@@ -110,4 +110,64 @@ test('an uncovered epoch stops before its record; a covered one is recorded, sig
   const { Objects } = await import('../../../functions/registry/objects.store.ts')
   const signature = ReceiptsSignature.parse(await new EpochLog(new Objects('receipts', s3())).signature(1))
   checkSignature({ epoch: 1, receiptsRoot: epoch.receiptsRoot, dataHash: epoch.dataHash }, signature, [key])
+})
+
+test('a vetoed epoch is closed again by an operator: to the same root, or to another while nothing stands on it', async () => {
+  const { Epochs } = await import('../../../functions/ledger/epochs.store.ts')
+  const { EpochLog } = await import('../../../functions/settlement/epoch/epoch-log.store.ts')
+  const { Objects } = await import('../../../functions/registry/objects.store.ts')
+  const epochs = new Epochs('Ledger', ledgerClient(new DynamoDBClient(client)))
+  const objects = new Objects('receipts', s3())
+  const log = new EpochLog(objects)
+  const calculate = (await import('../../../functions/settlement/close-epoch-calculate.handler.ts')).handler
+  const record = (await import('../../../functions/settlement/close-epoch-record.handler.ts')).handler
+  const balances = new Balances('Ledger', ledgerClient(new DynamoDBClient(client)))
+  const before = await balances.balance(account('client'))
+  const first = (await epochs.find(1))!
+  const fixAll = async (inputs: Parameters<typeof bytesOf>[0], options: { first: boolean; again: boolean }) =>
+    log.fix(1, ['receipt-log/epoch=1/a.jsonl'], bytesOf(inputs), options)
+  await objects.put('receipt-log/epoch=1/a.jsonl', logOf([receipt]).bytes)
+  const inputs = inputsFor([receipt])
+  const changed = {
+    ...inputs,
+    closedAt: '2026-01-03T00:00:00.000Z',
+    accounts: inputs.accounts.slice(0, -1).concat({ ...inputs.accounts.at(-1)!, address: address('another') }),
+  }
+
+  // Not vetoed: nothing of a closed epoch can be replaced.
+  await expect(fixAll(changed, { first: false, again: false })).rejects.toMatchObject({ code: 'wrong-state' })
+  await epochs.setState(1, 'vetoed', 0)
+  await record({ epoch: 1 })
+  expect(await epochs.find(1)).toMatchObject({ state: 'vetoed' }) // a close without the operator's word leaves it so
+
+  await record({ epoch: 1, again: true })
+  expect(await epochs.find(1)).toEqual({ ...first, state: 'closed', reopened: 1 })
+  await record({ epoch: 1, again: true }) // repeated by the flow
+  expect(await epochs.find(1)).toMatchObject({ reopened: 1 })
+  // A settler that still knows the first round cannot mark the second.
+  await expect(epochs.setState(1, 'vetoed', 0)).rejects.toMatchObject({ code: 'conflict' })
+
+  await epochs.setState(1, 'vetoed', 1)
+  await fixAll(changed, { first: false, again: true })
+  await expect(calculate({ epoch: 1 })).rejects.toMatchObject({ code: 'conflict' })
+  const { root } = await calculate({ epoch: 1, again: true })
+  expect(root).not.toBe(first.root)
+  await record({ epoch: 1, again: true })
+  expect(await epochs.find(1)).toMatchObject({ root, state: 'closed', reopened: 2 })
+  const signature = (await log.signature(1))!
+  const { currentKey } = await import('../../../functions/settlement/receipts-signer.client.ts')
+  const key = ReceiptKey.parse(await currentKey(process.env['RECEIPTS_KEY_ID']!))
+  checkSignature({ ...(await log.closed(1))!, epoch: 1 }, signature, [key])
+  expect(await balances.balance(account('client'))).toEqual(before) // refunds are given once
+
+  // With a later epoch on top only the same root passes.
+  await epochs.setState(1, 'vetoed', 2)
+  await objects.put(
+    'receipt-log/epoch=2/epoch-inputs.json',
+    bytesOf({ ...inputs, epoch: 2, previous: { ...inputs.previous, epoch: 1, balances: 'a'.repeat(64) } }),
+  )
+  await expect(fixAll(inputs, { first: false, again: true })).rejects.toThrow('stands on epoch 1')
+  await calculate({ epoch: 1, again: true })
+  await objects.put('receipt-log/epoch=1/epoch-inputs.json', bytesOf(inputs))
+  await expect(calculate({ epoch: 1, again: true })).rejects.toThrow('stands on epoch 1')
 })

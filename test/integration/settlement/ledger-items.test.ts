@@ -58,6 +58,7 @@ beforeEach(async () => {
 const SIGNER = `0x${'5e'.repeat(20)}`
 const TO = `0x${'70'.repeat(20)}`
 const ROOT = `0x${'aa'.repeat(32)}`
+const epoch = (number: number, root = ROOT, round = 0) => ({ number, root, round })
 const open = async (owner: string, now: number) => {
   const lease = await takeLease(table, owner, now, 1_000, ledgerClient(raw))
   return lease && { lease, store: new LedgerItems({ table, lease, signer: SIGNER }, ledgerClient(raw)) }
@@ -66,11 +67,11 @@ const open = async (owner: string, now: number) => {
 describe('settlement items in DynamoDB', () => {
   test('come back as they were written', async () => {
     const { store } = (await open('a', 0))!
-    const planned = await store.plan(newItem(1, 'propose', 0, ROOT, TO))
+    const planned = await store.plan(newItem(epoch(1), 'propose', 0, TO))
     const given = await store.giveNonce({ ...planned, state: 'NONCED', data: '0x12', gasLimit: 2n ** 60n }, 3)
     const attempt = { raw: '0x02', hash: '0x03', maxFeePerGas: 2n ** 70n, maxPriorityFeePerGas: 1n, at: 5 }
     const signed = await store.save({ ...given, state: 'SIGNED', attempts: [attempt] })
-    expect(await store.plan(newItem(1, 'propose', 0, ROOT, TO))).toEqual(signed)
+    expect(await store.plan(newItem(epoch(1), 'propose', 0, TO))).toEqual(signed)
     expect(signed).toMatchObject({ nonce: 3, version: 3, gasLimit: 2n ** 60n })
     expect(await store.nextNonce()).toBe(4)
   })
@@ -78,13 +79,13 @@ describe('settlement items in DynamoDB', () => {
   test('one settler at a time; a stale one cannot write', async () => {
     const first = (await open('a', 0))!
     expect(await open('b', 999)).toBeUndefined()
-    const item = await first.store.plan(newItem(1, 'propose', 0, ROOT, TO))
+    const item = await first.store.plan(newItem(epoch(1), 'propose', 0, TO))
     const second = (await open('b', 1_000))!
     expect(second.lease.token).toBe(first.lease.token + 1)
     await expect(first.store.save({ ...item, state: 'NONCED' })).rejects.toThrow(LeaseLost)
     await expect(first.store.giveNonce(item, 0)).rejects.toThrow(LeaseLost)
-    await expect(first.store.plan(newItem(2, 'propose', 0, ROOT, TO))).rejects.toThrow(LeaseLost)
-    expect(await second.store.plan(newItem(1, 'propose', 0, ROOT, TO))).toEqual(item)
+    await expect(first.store.plan(newItem(epoch(2), 'propose', 0, TO))).rejects.toThrow(LeaseLost)
+    expect(await second.store.plan(newItem(epoch(1), 'propose', 0, TO))).toEqual(item)
     await releaseLease(table, first.lease, ledgerClient(raw))
     expect(await open('c', 1_001)).toBeUndefined()
     await releaseLease(table, second.lease, ledgerClient(raw))
@@ -93,22 +94,29 @@ describe('settlement items in DynamoDB', () => {
 
   test('a version is written once, a nonce is given once', async () => {
     const { store } = (await open('a', 0))!
-    const item = await store.plan(newItem(1, 'propose', 0, ROOT, TO))
-    const other = await store.plan(newItem(1, 'activate', 0, ROOT, TO))
+    const item = await store.plan(newItem(epoch(1), 'propose', 0, TO))
+    const other = await store.plan(newItem(epoch(1), 'activate', 0, TO))
     await store.giveNonce(item, 7)
     await expect(store.giveNonce(item, 8)).rejects.toThrow(LeaseLost)
     await expect(store.giveNonce(other, 7)).rejects.toThrow(LeaseLost)
     expect(await store.nextNonce()).toBe(8)
-    expect((await store.plan(newItem(1, 'activate', 0, ROOT, TO))).nonce).toBe(null)
+    expect((await store.plan(newItem(epoch(1), 'activate', 0, TO))).nonce).toBe(null)
   })
 
-  test('only a vetoed item gives way to another root', async () => {
+  test('only a vetoed item gives way, to another root or the next round of its own', async () => {
     const { store } = (await open('a', 0))!
     const other = `0x${'bb'.repeat(32)}`
-    const item = await store.plan(newItem(1, 'propose', 0, ROOT, TO))
-    await expect(store.plan(newItem(1, 'propose', 0, other, TO))).rejects.toThrow('under way with another root')
+    const item = await store.plan(newItem(epoch(1), 'propose', 0, TO))
+    await expect(store.plan(newItem(epoch(1, other), 'propose', 0, TO))).rejects.toThrow('under way with another root')
     await store.save({ ...item, state: 'VETOED' })
-    expect(await store.plan(newItem(1, 'propose', 0, other, TO))).toMatchObject({ root: other, state: 'PLANNED' })
+    expect(await store.plan(newItem(epoch(1), 'propose', 0, TO))).toMatchObject({ state: 'VETOED' })
+    const reopened = await store.plan(newItem(epoch(1, ROOT, 1), 'propose', 0, TO))
+    expect(reopened).toMatchObject({ root: ROOT, round: 1, state: 'PLANNED' })
+    await store.save({ ...reopened, state: 'VETOED' })
+    expect(await store.plan(newItem(epoch(1, other), 'propose', 0, TO))).toMatchObject({
+      root: other,
+      state: 'PLANNED',
+    })
   })
 })
 
