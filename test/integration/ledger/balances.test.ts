@@ -1,7 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { type DynamoDBDocumentClient, TransactWriteCommand } from '@aws-sdk/lib-dynamodb'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Balances } from '../../../functions/ledger/balances.store.ts'
@@ -10,62 +6,33 @@ import { BALANCE_SHARDS, COUNTER_SHARDS } from '../../../functions/ledger/keys.t
 import { ledgerClient } from '../../../functions/ledger/ledger-table.store.ts'
 import { Receipts } from '../../../functions/ledger/receipts.store.ts'
 import type { Billing } from '../../../functions/schema/receipt.ts'
-import { type Emulator, startEmulator } from '../../../local/emulator/emulator.ts'
-import { rememberedPorts } from '../../../local/processes/ports.ts'
 import { account, makeReceipt, receiptId } from '../../unit/epoch/epoch-factory.ts'
+import { type LedgerBed, ledgerBed } from './ledger-bed.ts'
 
 const ACCOUNT = account('client')
 const NOW = 1_800_000_000
 const code = (error: unknown) => (error as { code?: string }).code
 
-let emulator: Emulator
-let dir: string
-let raw: DynamoDBClient
+let bed: LedgerBed
 let table = ''
-let tables = 0
 let balances: Balances
 let receipts: Receipts
 let epochs: Epochs
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'ledger-'))
-  const { aws: port } = await rememberedPorts(join(dir, 'ports.json'))
-  emulator = await startEmulator({ port, stateDir: join(dir, 'aws'), logFile: join(dir, 'aws.log'), iam: false })
-  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
-  raw = new DynamoDBClient({ endpoint: emulator.endpoint, region: emulator.region, credentials })
+  bed = await ledgerBed()
 })
-afterAll(async () => {
-  await emulator?.stop()
-  await rm(dir, { recursive: true, force: true })
-})
+afterAll(() => bed?.stop())
 beforeEach(async () => {
-  table = `Ledger${tables++}`
-  const names = ['PK', 'SK', 'GSI1PK', 'GSI1SK', 'PENDINGPK', 'PENDINGSK']
-  const schema = (hash: string, range: string) => [
-    { AttributeName: hash, KeyType: 'HASH' as const },
-    { AttributeName: range, KeyType: 'RANGE' as const },
-  ]
-  await raw.send(
-    new CreateTableCommand({
-      TableName: table,
-      BillingMode: 'PAY_PER_REQUEST',
-      AttributeDefinitions: names.map((AttributeName) => ({ AttributeName, AttributeType: 'S' as const })),
-      KeySchema: schema('PK', 'SK'),
-      GlobalSecondaryIndexes: ['GSI1', 'PENDING'].map((IndexName) => ({
-        IndexName,
-        KeySchema: schema(`${IndexName}PK`, `${IndexName}SK`),
-        Projection: { ProjectionType: 'ALL' as const },
-      })),
-    }),
-  )
-  balances = new Balances(table, ledgerClient(raw))
-  receipts = new Receipts(table, ledgerClient(raw))
-  epochs = new Epochs(table, ledgerClient(raw))
+  table = await bed.table()
+  balances = new Balances(table, ledgerClient(bed.raw))
+  receipts = new Receipts(table, ledgerClient(bed.raw))
+  epochs = new Epochs(table, ledgerClient(bed.raw))
 })
 
 /** Every third to fourth transaction is cancelled before it is sent, as DynamoDB does under contention. */
 const contended = (): { client: DynamoDBDocumentClient; conflicts: () => number } => {
-  const client = ledgerClient(raw)
+  const client = ledgerClient(bed.raw)
   const send = client.send.bind(client)
   let writes = 0
   let conflicts = 0

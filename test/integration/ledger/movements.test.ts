@@ -1,54 +1,28 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { creditFromOperator } from '../../../functions/accounts/operator-credit.ts'
 import { Balances } from '../../../functions/ledger/balances.store.ts'
 import { ledgerClient } from '../../../functions/ledger/ledger-table.store.ts'
 import { Movements } from '../../../functions/ledger/movements.store.ts'
-import { type Emulator, startEmulator } from '../../../local/emulator/emulator.ts'
-import { rememberedPorts } from '../../../local/processes/ports.ts'
 import { account, makeReceipt, receiptId } from '../../unit/epoch/epoch-factory.ts'
+import { type LedgerBed, ledgerBed } from './ledger-bed.ts'
 
 const CLIENT = `0x${'c1'.repeat(20)}`
 const ANN = account('ann')
 const OPERATOR = account('operator')
 const code = (error: unknown) => (error as { code?: string }).code
 
-let emulator: Emulator
-let dir: string
-let raw: DynamoDBClient
-let tables = 0
+let bed: LedgerBed
 let movements: Movements
 let balances: Balances
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'movements-'))
-  const { aws: port } = await rememberedPorts(join(dir, 'ports.json'))
-  emulator = await startEmulator({ port, stateDir: join(dir, 'aws'), logFile: join(dir, 'aws.log'), iam: false })
-  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
-  raw = new DynamoDBClient({ endpoint: emulator.endpoint, region: emulator.region, credentials })
+  bed = await ledgerBed()
 })
-afterAll(async () => {
-  await emulator?.stop()
-  await rm(dir, { recursive: true, force: true })
-})
+afterAll(() => bed?.stop())
 beforeEach(async () => {
-  const table = `Movements${tables++}`
-  await raw.send(
-    new CreateTableCommand({
-      TableName: table,
-      BillingMode: 'PAY_PER_REQUEST',
-      AttributeDefinitions: ['PK', 'SK'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' as const })),
-      KeySchema: [
-        { AttributeName: 'PK', KeyType: 'HASH' },
-        { AttributeName: 'SK', KeyType: 'RANGE' },
-      ],
-    }),
-  )
-  movements = new Movements(table, ledgerClient(raw))
-  balances = new Balances(table, ledgerClient(raw))
+  const table = await bed.table()
+  movements = new Movements(table, ledgerClient(bed.raw))
+  balances = new Balances(table, ledgerClient(bed.raw))
 })
 
 test('a deposit, its spending and a withdrawal stay one sum, to the unit', async () => {

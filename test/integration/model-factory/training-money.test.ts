@@ -1,7 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { Balances } from '../../../functions/ledger/balances.store.ts'
 import { BALANCE_SHARDS } from '../../../functions/ledger/keys.ts'
@@ -14,16 +10,12 @@ import {
   trainingReceiptId,
 } from '../../../functions/model-factory/training-charge.ts'
 import type { Adapter } from '../../../functions/schema/models.ts'
-import { type Emulator, startEmulator } from '../../../local/emulator/emulator.ts'
-import { rememberedPorts } from '../../../local/processes/ports.ts'
 import { account, makeReceipt } from '../../unit/epoch/epoch-factory.ts'
 import { training as trainingOf } from '../../unit/model-factory/recipes.ts'
+import { type LedgerBed, ledgerBed } from '../ledger/ledger-bed.ts'
 
 /** The ledger's own stores on the embedded DynamoDB: what a training holds, costs and gives back. */
-let emulator: Emulator
-let dir: string
-let raw: DynamoDBClient
-let tables = 0
+let bed: LedgerBed
 let clock = 1_800_000_000
 let balances: Balances
 let receipts: Receipts
@@ -43,32 +35,14 @@ const sweep = async () => {
 }
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'training-money-'))
-  const { aws: port } = await rememberedPorts(join(dir, 'ports.json'))
-  emulator = await startEmulator({ port, stateDir: join(dir, 'aws'), logFile: join(dir, 'aws.log'), iam: false })
-  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
-  raw = new DynamoDBClient({ endpoint: emulator.endpoint, region: emulator.region, credentials })
+  bed = await ledgerBed()
 })
-afterAll(async () => {
-  await emulator?.stop()
-  await rm(dir, { recursive: true, force: true })
-})
+afterAll(() => bed?.stop())
 beforeEach(async () => {
-  const table = `Ledger${tables++}`
-  await raw.send(
-    new CreateTableCommand({
-      TableName: table,
-      BillingMode: 'PAY_PER_REQUEST',
-      AttributeDefinitions: ['PK', 'SK'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' as const })),
-      KeySchema: [
-        { AttributeName: 'PK', KeyType: 'HASH' },
-        { AttributeName: 'SK', KeyType: 'RANGE' },
-      ],
-    }),
-  )
-  balances = new Balances(table, ledgerClient(raw))
-  receipts = new Receipts(table, ledgerClient(raw))
-  const holds = new OpenHolds(table, ledgerClient(raw))
+  const table = await bed.table()
+  balances = new Balances(table, ledgerClient(bed.raw))
+  receipts = new Receipts(table, ledgerClient(bed.raw))
+  const holds = new OpenHolds(table, ledgerClient(bed.raw))
   charges = new TrainingCharge({
     claim: (id) => balances.claim(id, clock, 60),
     unclaim: (id) => balances.unclaim(id),
