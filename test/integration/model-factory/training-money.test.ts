@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { Balances } from '../../../functions/ledger/balances.store.ts'
+import { Claims } from '../../../functions/ledger/claims.store.ts'
+import { ExpiredHolds } from '../../../functions/ledger/expired-holds.store.ts'
 import { BALANCE_SHARDS } from '../../../functions/ledger/keys.ts'
 import { ledgerClient } from '../../../functions/ledger/ledger-table.store.ts'
+import { Movements } from '../../../functions/ledger/movements.store.ts'
 import { OpenHolds } from '../../../functions/ledger/open-holds.store.ts'
 import { Receipts } from '../../../functions/ledger/receipts.store.ts'
 import {
@@ -18,6 +21,8 @@ import { type LedgerBed, ledgerBed } from '../ledger/ledger-bed.ts'
 let bed: LedgerBed
 let clock = 1_800_000_000
 let balances: Balances
+let expired: ExpiredHolds
+let movements: Movements
 let receipts: Receipts
 let charges: TrainingCharge
 
@@ -30,7 +35,7 @@ const settle = (seconds: number) =>
   charges.settle(training, adapter, terms, seconds, { payee: account('platform'), at: '2026-11-24T00:00:00.000Z' })
 const sweep = async () => {
   let freed = 0
-  for (let shard = 0; shard < BALANCE_SHARDS; shard++) freed += await balances.sweep(OWNER, shard, clock)
+  for (let shard = 0; shard < BALANCE_SHARDS; shard++) freed += await expired.sweep(OWNER, shard, clock)
   return freed
 }
 
@@ -41,18 +46,21 @@ afterAll(() => bed?.stop())
 beforeEach(async () => {
   const table = await bed.table()
   balances = new Balances(table, ledgerClient(bed.raw))
+  expired = new ExpiredHolds(table, ledgerClient(bed.raw))
+  movements = new Movements(table, ledgerClient(bed.raw))
+  const claims = new Claims(table, ledgerClient(bed.raw))
   receipts = new Receipts(table, ledgerClient(bed.raw))
   const holds = new OpenHolds(table, ledgerClient(bed.raw))
   charges = new TrainingCharge({
-    claim: (id) => balances.claim(id, clock, 60),
-    unclaim: (id) => balances.unclaim(id),
+    claim: (id) => claims.claim(id, clock, 60),
+    unclaim: (id) => claims.unclaim(id),
     findHold: (accountId, id) => holds.find(accountId, id),
     reserve: (hold) => balances.reserve({ ...hold, now: clock, expires: clock + START_HOLD_SECONDS }),
     extend: (hold, seconds) => holds.extend(hold, clock + seconds),
     release: (hold) => balances.release(hold, hold.amount),
     settle: (hold, bill) => balances.settle(hold, bill),
   })
-  await balances.credit(OWNER, 50_000n, 'ref')
+  await movements.creditDeposit(`0x${'c1'.repeat(20)}`, OWNER, 50_000n, 'ref')
 })
 
 test('the worst case is held once, the billable seconds are charged once, the rest comes back', async () => {
@@ -88,7 +96,7 @@ test('a short balance is 402, holds nothing, and the same start works after a de
   const dear = { ...training, worstCost: '50001' }
   await expect(charges.hold(dear)).rejects.toMatchObject({ code: 'insufficient-balance', status: 402 })
   expect(await balances.balance(OWNER)).toEqual({ available: 50_000n, held: 0n, spent: 0n })
-  await balances.credit(OWNER, 1n, 'more')
+  await movements.creditDeposit(`0x${'c1'.repeat(20)}`, OWNER, 1n, 'more')
   expect(await charges.hold(dear)).toBe(true)
 })
 

@@ -3,6 +3,7 @@ import { AccountBook } from '../../../functions/accounts/accounts.store.ts'
 import { Balances } from '../../../functions/ledger/balances.store.ts'
 import { ledgerClient } from '../../../functions/ledger/ledger-table.store.ts'
 import { Movements } from '../../../functions/ledger/movements.store.ts'
+import { Withdrawals } from '../../../functions/ledger/withdrawals.store.ts'
 import { Objects } from '../../../functions/registry/objects.store.ts'
 import { Records } from '../../../functions/registry/records.store.ts'
 import { LedgerDeposits } from '../../../functions/settlement/deposits/deposit-book.store.ts'
@@ -127,7 +128,13 @@ describe('deposits in DynamoDB', () => {
     const records = new Records(table, ledgerClient(bed.raw))
     const balances = new Balances(table, ledgerClient(bed.raw))
     const movements = new Movements(table, ledgerClient(bed.raw))
-    const book = new LedgerDeposits({ table, chainId: 7, escrow: TO }, movements, records, ledgerClient(bed.raw))
+    const withdrawals = new Withdrawals(table, ledgerClient(bed.raw))
+    const book = new LedgerDeposits(
+      { table, chainId: 7, escrow: TO },
+      { movements, withdrawals },
+      records,
+      ledgerClient(bed.raw),
+    )
     const client = `0x${'c1'.repeat(20)}`
     const account = 'acc_aaaaaaaaaaaaaaaaaaaaaaaa'
     const deposit = { client, amount: 2n ** 90n, transactionHash: '0xab', logIndex: 1, block: 12 }
