@@ -147,7 +147,7 @@ describe('a settler on a real chain', () => {
     // Runs that die right after an item is written as vetoed: the epoch ends as vetoed all the same.
     for (let died = 0; durable.states.get(1) !== 'vetoed'; died++) {
       expect(died).toBeLessThan(4)
-      const others = options({ sleep: veto })
+      const others = options({ now: slowClock(), sleep: veto })
       const store = new MemoryStore(durable)
       const save = store.save.bind(store)
       store.save = async (item) => {
