@@ -43,7 +43,10 @@ export class EpochClose extends Construct {
         lambdaFunction,
         payloadResponseOnly: true,
         retryOnServiceExceptions: true,
-        payload: TaskInput.fromObject({ epoch: JsonPath.numberAt('$.begun.epoch') }),
+        payload: TaskInput.fromObject({
+          epoch: JsonPath.numberAt('$.begun.epoch'),
+          again: JsonPath.stringAt('$.begun.again'), // a boolean; the path passes it on as it is
+        }),
         resultPath,
       })
     const beginning = new LambdaInvoke(this, 'Begin', {

@@ -60,10 +60,16 @@ export class Epochs {
   }
 
   async find(n: number): Promise<EpochRecord | undefined> {
+    return (await this.#stored(n))?.record
+  }
+
+  async #stored(n: number): Promise<{ text: string; record: EpochRecord } | undefined> {
     const { Item } = await this.#client.send(
       new GetCommand({ TableName: this.#table, Key: ledgerKeys.epoch(n), ConsistentRead: true }),
     )
-    return Item && EpochRecord.parse(JSON.parse(Item['record'] as string))
+    if (!Item) return undefined
+    const text = Item['record'] as string
+    return { text, record: EpochRecord.parse(JSON.parse(text)) }
   }
 
   /** Writes the closed record, once; the same record again is fine, another throws `conflict`. */
@@ -89,20 +95,38 @@ export class Epochs {
     }
   }
 
-  async setState(n: number, state: EpochRecord['state']): Promise<EpochRecord> {
-    const record = await this.find(n)
-    if (!record) throw new OpenLedgerError('not-found', `Epoch ${n} is not closed yet.`)
-    const next = { ...record, state }
-    await this.#client.send(
-      new UpdateCommand({
-        TableName: this.#table,
-        Key: ledgerKeys.epoch(n),
-        UpdateExpression: 'SET #r = :r',
-        ExpressionAttributeNames: { '#r': 'record' },
-        ExpressionAttributeValues: { ':r': JSON.stringify(next) },
-      }),
-    )
+  /** Puts a new record in the place of a vetoed one. Throws `wrong-state` when it is not vetoed. */
+  async reopen(record: EpochRecord): Promise<void> {
+    const stored = await this.#stored(record.number)
+    if (stored?.record.state !== 'vetoed')
+      throw new OpenLedgerError('wrong-state', `Epoch ${record.number} is not vetoed.`)
+    await this.#replace(stored.text, { ...record, reopened: (stored.record.reopened ?? 0) + 1 })
+  }
+
+  /** `round`: how often it had been reopened when the caller read it; throws `conflict` when it was reopened since. */
+  async setState(n: number, state: EpochRecord['state'], round: number): Promise<EpochRecord> {
+    const stored = await this.#stored(n)
+    if (!stored) throw new OpenLedgerError('not-found', `Epoch ${n} is not closed yet.`)
+    if ((stored.record.reopened ?? 0) !== round)
+      throw new OpenLedgerError('conflict', `Epoch ${n} was reopened meanwhile.`)
+    const next = { ...stored.record, state }
+    await this.#replace(stored.text, next)
     return next
+  }
+
+  async #replace(before: string, next: EpochRecord): Promise<void> {
+    const update = new UpdateCommand({
+      TableName: this.#table,
+      Key: ledgerKeys.epoch(next.number),
+      UpdateExpression: 'SET #r = :next, root = :root',
+      ConditionExpression: '#r = :before',
+      ExpressionAttributeNames: { '#r': 'record' },
+      ExpressionAttributeValues: { ':next': JSON.stringify(next), ':before': before, ':root': next.root },
+    })
+    await this.#client.send(update).catch((error: Error) => {
+      if (error.name !== 'ConditionalCheckFailedException') throw error
+      throw new OpenLedgerError('conflict', `The record of epoch ${next.number} changed meanwhile.`, { cause: error })
+    })
   }
 
   /** Newest first. */

@@ -1,5 +1,5 @@
 import { type DynamoDBDocumentClient, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
-import type { Hold } from './balances.store.ts'
+import type { Hold } from './hold.ts'
 import { ledgerKeys } from './keys.ts'
 import { ledgerClient } from './ledger-table.store.ts'
 import { throughContention } from './transactions.ts'

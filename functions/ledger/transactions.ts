@@ -1,5 +1,8 @@
 import { OpenLedgerError } from '#schema/errors'
 
+/** What a cancelled transaction says of an item whose condition did not hold. */
+export const FAILED = 'ConditionalCheckFailed'
+
 /** Why one item of a cancelled transaction failed, in the order of its items; 'None' for those that did not. */
 export const cancellationReasons = (error: unknown): string[] | undefined => {
   const { name, CancellationReasons } = error as { name?: string; CancellationReasons?: { Code?: string }[] }
@@ -20,7 +23,7 @@ const isContention = (error: unknown): boolean => {
   )
     return true
   const reasons = cancellationReasons(error)
-  return reasons?.includes('TransactionConflict') === true && !reasons.includes('ConditionalCheckFailed')
+  return reasons?.includes('TransactionConflict') === true && !reasons.includes(FAILED)
 }
 
 /**

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Hold } from '#ledger/balances.store'
+import type { Hold } from '#ledger/hold'
 import type { DatanetVersion } from '#schema/datanets'
 import { OpenLedgerError } from '#schema/errors'
 import type { Adapter, Training } from '#schema/models'

@@ -1,5 +1,5 @@
-import type { Hold } from '#ledger/balances.store'
 import { feeOf } from '#ledger/fee'
+import type { Hold } from '#ledger/hold'
 import { OpenLedgerError } from '#schema/errors'
 import { Bill } from './bill.ts'
 import type { Call, Ports } from './ports.ts'

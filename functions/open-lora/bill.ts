@@ -1,5 +1,5 @@
-import type { Hold } from '#ledger/balances.store'
 import { feeOf } from '#ledger/fee'
+import type { Hold } from '#ledger/hold'
 import type { Billing, Transcript } from '#schema/receipt'
 import type { Served } from './models.store.ts'
 import type { Call, Ports } from './ports.ts'

@@ -4,6 +4,7 @@ import middy from '@middy/core'
 import { executionModeStreamifyResponse } from '@middy/core/StreamifyResponse'
 import type { APIGatewayProxyEvent } from 'aws-lambda'
 import { Balances } from '#ledger/balances.store'
+import { Claims } from '#ledger/claims.store'
 import { Receipts } from '#ledger/receipts.store'
 import { Objects } from '#registry/objects.store'
 import { Records } from '#registry/records.store'
@@ -35,14 +36,15 @@ const records = new Records(env.REGISTRY_TABLE)
 const models = new Models(records)
 const usage = new PoolUsage(new PoolBook(records))
 const balances = new Balances(env.LEDGER_TABLE)
+const claims = new Claims(env.LEDGER_TABLE)
 const receipts = new Receipts(env.LEDGER_TABLE)
 const transcripts = new Transcripts(new Objects(env.RECEIPTS_BUCKET))
 const seconds = () => Math.floor(now().getTime() / 1000)
 
 const ports: Ports = {
   resolve: (model, receiptId) => models.resolve(model, receiptId),
-  claim: (receiptId) => balances.claim(receiptId, seconds(), HOLD_SECONDS),
-  unclaim: (receiptId) => balances.unclaim(receiptId),
+  claim: (receiptId) => claims.claim(receiptId, seconds(), HOLD_SECONDS),
+  unclaim: (receiptId) => claims.unclaim(receiptId),
   settled: async (receiptId) => (await receipts.find(receiptId)) !== undefined,
   earlier: (receiptId) => transcripts.response(receiptId),
   reserve: (hold) => balances.reserve({ ...hold, now: seconds(), expires: seconds() + HOLD_SECONDS }),

@@ -1,4 +1,4 @@
-import type { Hold } from '#ledger/balances.store'
+import type { Hold } from '#ledger/hold'
 import type { Caller } from '#schema/accounts'
 import type { Billing, Transcript } from '#schema/receipt'
 import type { Served } from './models.store.ts'

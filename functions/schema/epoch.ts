@@ -17,5 +17,7 @@ export const EpochRecord = z.strictObject({
   receipts: z.number().int().min(0),
   payees: z.number().int().min(0),
   closedAt: z.iso.datetime(),
+  /** How often an operator closed it again after a veto; left out, never. */
+  reopened: z.number().int().min(1).optional(),
 })
 export type EpochRecord = z.output<typeof EpochRecord>

@@ -1,8 +1,8 @@
-import * as z from 'zod'
 import { Objects } from '#registry/objects.store'
 import { environment } from '#runtime/environment'
 import { logger } from '#runtime/logger'
 import { closeEpoch } from './epoch/close-epoch.ts'
+import { closing } from './epoch/closing-input.ts'
 import { EpochLog } from './epoch/epoch-log.store.ts'
 import { loadKeccak } from './epoch/keccak.ts'
 import { EpochRefused } from './epoch/refusal.ts'
@@ -13,10 +13,10 @@ const log = new EpochLog(new Objects(environment('RECEIPTS_BUCKET').RECEIPTS_BUC
 export const handler = async (
   input: unknown,
 ): Promise<{ epoch: number; root: string; receipts: number; payees: number }> => {
-  const { epoch } = z.looseObject({ epoch: z.number().int().min(1) }).parse(input)
+  const { epoch, again } = closing(input)
   try {
     const closed = await closeEpoch(await log.source(epoch), await loadKeccak())
-    await log.save(closed)
+    await log.save(closed, again)
     const { root, receipts, payees } = closed.epoch
     logger.info('epoch calculated', { epoch, root, receipts, payees })
     return { epoch, root, receipts, payees }

@@ -1,10 +1,10 @@
-import * as z from 'zod'
 import { Epochs } from '#ledger/epochs.store'
 import { Receipts } from '#ledger/receipts.store'
 import { Objects } from '#registry/objects.store'
 import { Records } from '#registry/records.store'
 import { now } from '#runtime/clock'
 import { environment } from '#runtime/environment'
+import { closing } from './epoch/closing-input.ts'
 import { EpochLog } from './epoch/epoch-log.store.ts'
 import { fixInputs, type House } from './epoch/fix-inputs.ts'
 import { Parties } from './epoch/parties.store.ts'
@@ -32,7 +32,7 @@ const house: House = {
 
 /** Second step: fixes the list of log objects and everything else that decides the epoch. Throws LogBehind: retry later. */
 export const handler = async (input: unknown): Promise<{ objects: number; receipts: number }> => {
-  const { epoch } = z.looseObject({ epoch: z.number().int().min(1) }).parse(input)
+  const { epoch, again } = closing(input)
   return fixInputs(
     {
       list: (n) => log.list(n),
@@ -47,7 +47,7 @@ export const handler = async (input: unknown): Promise<{ objects: number; receip
       previous: (n) => log.closed(n),
       accounts: (ids) => parties.accounts(ids),
       terms: (adapterId) => parties.terms(adapterId),
-      fix: (n, objects, inputs, first) => log.fix(n, objects, inputs, first),
+      fix: (n, objects, inputs, first) => log.fix(n, objects, inputs, { first, again }),
       now,
     },
     epoch,

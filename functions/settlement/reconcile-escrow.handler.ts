@@ -1,11 +1,11 @@
-import * as z from 'zod'
-import { Movements } from '#ledger/movements.store'
+import { Withdrawals } from '#ledger/withdrawals.store'
 import { Objects } from '#registry/objects.store'
 import { environment } from '#runtime/environment'
 import { logger } from '#runtime/logger'
 import { OpenLedgerError } from '#schema/errors'
 import { EscrowState } from './deposits/escrow-state.client.ts'
 import { EscrowDeficit, reconcile } from './deposits/reconcile.ts'
+import { closing } from './epoch/closing-input.ts'
 import { EpochLog } from './epoch/epoch-log.store.ts'
 import { provider } from './settler/chain.client.ts'
 
@@ -21,12 +21,12 @@ const env = environment(
 const chainId = Number(env.CHAIN_ID)
 const identity = { chainId, contract: env.ESCROW_ADDRESS, codeHash: env.ESCROW_CODE_HASH }
 const state = new EscrowState(provider({ rpcUrl: env.CHAIN_RPC_URL, chainId }), identity, env.FINALITY_BLOCKS_TAG)
-const movements = new Movements(env.LEDGER_TABLE)
+const withdrawals = new Withdrawals(env.LEDGER_TABLE)
 const log = new EpochLog(new Objects(env.RECEIPTS_BUCKET))
 
 /** Between calculation and record: no epoch goes to the settler whose spending the escrow does not cover, client by client. */
 export const handler = async (input: unknown): Promise<{ block: number; clients: number; surplus: string }> => {
-  const { epoch } = z.looseObject({ epoch: z.number().int().min(1) }).parse(input)
+  const { epoch } = closing(input)
   const file = await log.closed(epoch)
   if (!file) throw new OpenLedgerError('wrong-state', `Epoch ${epoch} is not calculated.`)
   try {
@@ -34,7 +34,7 @@ export const handler = async (input: unknown): Promise<{ block: number; clients:
       finalBlock: () => state.finalBlock(),
       clients: (addresses, block) => state.clients(addresses, block),
       pool: (block) => state.pool(block),
-      ledger: (client) => movements.snapshot(client),
+      ledger: (client) => withdrawals.snapshot(client),
     })
     logger.info('escrow reconciled', { epoch, block, clients, surplus: String(surplus) })
     return { block, clients, surplus: String(surplus) }

@@ -8,6 +8,7 @@ import {
 } from '@aws-sdk/lib-dynamodb'
 import { ledgerClient } from '#ledger/ledger-table.store'
 import type { Movements } from '#ledger/movements.store'
+import type { Withdrawals } from '#ledger/withdrawals.store'
 import { accountAt, backAccount } from '#registry/backing.store'
 import type { Records } from '#registry/records.store'
 import type { Deposit, DepositBook } from './scan-deposits.ts'
@@ -20,6 +21,7 @@ export class LedgerDeposits implements DepositBook {
   readonly #cursor: { PK: string; SK: string }
   readonly #operator: { address: string; account: string } | undefined
   readonly #movements: Movements
+  readonly #withdrawals: Withdrawals
   readonly #records: Records
   readonly #client: DynamoDBDocumentClient
 
@@ -30,7 +32,7 @@ export class LedgerDeposits implements DepositBook {
       escrow: string
       operator?: { address: string; account: string } | undefined
     },
-    movements: Movements,
+    { movements, withdrawals }: { movements: Movements; withdrawals: Withdrawals },
     records: Records,
     client = ledgerClient(),
   ) {
@@ -38,6 +40,7 @@ export class LedgerDeposits implements DepositBook {
     this.#cursor = { PK: 'DEPOSIT#CURSOR', SK: `${options.chainId}:${options.escrow.toLowerCase()}` }
     this.#operator = options.operator
     this.#movements = movements
+    this.#withdrawals = withdrawals
     this.#records = records
     this.#client = client
   }
@@ -77,7 +80,7 @@ export class LedgerDeposits implements DepositBook {
   }
 
   leave(client: string): Promise<void> {
-    return this.#movements.leave(client)
+    return this.#withdrawals.leave(client)
   }
 
   async keepUnmatched(deposit: Deposit, reference: string): Promise<void> {

@@ -1,7 +1,7 @@
-import { Interface, type JsonRpcProvider } from 'ethers'
+import { Interface } from 'ethers'
 import escrowAbi from '../../../contracts/abi/InferenceEscrow.json' with { type: 'json' }
 import { settlementInterface } from '../settler/calls.ts'
-import { type ChainIdentity, checkIdentity, finalHead } from '../settler/chain-identity.client.ts'
+import { CheckedContract } from '../settler/chain-identity.client.ts'
 import type { EscrowClient, WithdrawalSource } from './follow-withdrawals.ts'
 import type { ReconcilePorts } from './reconcile.ts'
 
@@ -10,24 +10,12 @@ const escrowInterface = new Interface(escrowAbi)
 const AT_ONCE = 100
 
 /** What the escrow holds for whom, at a block. */
-export class EscrowState implements WithdrawalSource, Pick<ReconcilePorts, 'finalBlock' | 'clients' | 'pool'> {
-  readonly #rpc: JsonRpcProvider
-  readonly #identity: ChainIdentity
-  readonly #finality: string
-
-  constructor(rpc: JsonRpcProvider, identity: ChainIdentity, finality: string) {
-    this.#rpc = rpc
-    this.#identity = identity
-    this.#finality = finality
-  }
-
-  async finalBlock(): Promise<number> {
-    await checkIdentity(this.#rpc, this.#identity)
-    return (await finalHead(this.#rpc, this.#finality)).number
-  }
-
+export class EscrowState
+  extends CheckedContract
+  implements WithdrawalSource, Pick<ReconcilePorts, 'finalBlock' | 'clients' | 'pool'>
+{
   client(address: string, view: 'latest' | 'final'): Promise<EscrowClient> {
-    return this.#client(address, view === 'latest' ? 'latest' : this.#finality)
+    return this.#client(address, view === 'latest' ? 'latest' : this.finality)
   }
 
   async clients(addresses: readonly string[], block: number): Promise<EscrowClient[]> {
@@ -39,20 +27,20 @@ export class EscrowState implements WithdrawalSource, Pick<ReconcilePorts, 'fina
 
   async pool(block: number): Promise<{ held: bigint; funded: bigint }> {
     const [[held], [settlement]] = await Promise.all([
-      this.#read(escrowInterface, this.#identity.contract, 'held', [], block),
-      this.#read(escrowInterface, this.#identity.contract, 'settlement', [], block),
+      this.#read(escrowInterface, this.identity.contract, 'held', [], block),
+      this.#read(escrowInterface, this.identity.contract, 'settlement', [], block),
     ])
     const [funded] = await this.#read(settlementInterface, settlement as string, 'funded', [], block)
     return { held: held as bigint, funded: funded as bigint }
   }
 
   async #client(address: string, block: string | number): Promise<EscrowClient> {
-    const client = await this.#read(escrowInterface, this.#identity.contract, 'clients', [address], block)
+    const client = await this.#read(escrowInterface, this.identity.contract, 'clients', [address], block)
     return { deposited: client['deposited'], withdrawn: client['withdrawn'], requested: client['requested'] }
   }
 
   async #read(of: Interface, to: string, name: string, args: unknown[], blockTag: string | number) {
     const data = of.encodeFunctionData(name, args)
-    return of.decodeFunctionResult(name, await this.#rpc.call({ to, data, blockTag }))
+    return of.decodeFunctionResult(name, await this.rpc.call({ to, data, blockTag }))
   }
 }

@@ -1,6 +1,6 @@
-import { Interface, type JsonRpcProvider, type Log } from 'ethers'
+import { Interface, type Log } from 'ethers'
 import escrowAbi from '../../../contracts/abi/InferenceEscrow.json' with { type: 'json' }
-import { type ChainIdentity, checkIdentity, finalHead } from '../settler/chain-identity.client.ts'
+import { CheckedContract } from '../settler/chain-identity.client.ts'
 import { type Deposit, type DepositSource, RangeTooLarge } from './scan-deposits.ts'
 
 const escrowInterface = new Interface(escrowAbi)
@@ -10,24 +10,9 @@ const REQUESTED = escrowInterface.getEvent('WithdrawalRequested')!.topicHash
 const TOO_LARGE = /range|too many|more than|limit|response size|10,?000 results/i
 
 /** Deposits of one escrow contract. */
-export class EscrowLogs implements DepositSource {
-  readonly #rpc: JsonRpcProvider
-  readonly #identity: ChainIdentity
-  readonly #finality: string
-
-  constructor(rpc: JsonRpcProvider, identity: ChainIdentity, finality: string) {
-    this.#rpc = rpc
-    this.#identity = identity
-    this.#finality = finality
-  }
-
-  async finalBlock(): Promise<number> {
-    await checkIdentity(this.#rpc, this.#identity)
-    return (await finalHead(this.#rpc, this.#finality)).number
-  }
-
+export class EscrowLogs extends CheckedContract implements DepositSource {
   latestBlock(): Promise<number> {
-    return this.#rpc.getBlockNumber()
+    return this.rpc.getBlockNumber()
   }
 
   async requests(from: number, to: number): Promise<string[]> {
@@ -50,14 +35,14 @@ export class EscrowLogs implements DepositSource {
   }
 
   async #logs(topic: string, fromBlock: number, toBlock: number): Promise<Log[]> {
-    const filter = { address: this.#identity.contract, topics: [topic], fromBlock, toBlock }
-    const logs = await this.#rpc.getLogs(filter).catch((error: Error & { error?: { message?: string } }) => {
+    const filter = { address: this.identity.contract, topics: [topic], fromBlock, toBlock }
+    const logs = await this.rpc.getLogs(filter).catch((error: Error & { error?: { message?: string } }) => {
       if (toBlock > fromBlock && TOO_LARGE.test(`${error.message} ${error.error?.message}`))
         throw new RangeTooLarge(error.message)
       throw error
     })
     for (const log of logs) {
-      const ours = log.address.toLowerCase() === this.#identity.contract.toLowerCase() && log.topics[0] === topic
+      const ours = log.address.toLowerCase() === this.identity.contract.toLowerCase() && log.topics[0] === topic
       if (!ours || log.removed || log.blockNumber < fromBlock || log.blockNumber > toBlock)
         throw new Error(`the RPC answered with a log that was not asked for: ${log.transactionHash}:${log.index}`)
     }

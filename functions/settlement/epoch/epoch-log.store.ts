@@ -63,9 +63,17 @@ export class EpochLog {
     })
   }
 
-  /** The inputs are the commit point. Only an operator's quarantine replaces them, and only until the epoch is closed. */
-  async fix(epoch: number, objects: string[], inputs: Uint8Array, first: boolean): Promise<void> {
-    if (await this.closed(epoch)) throw new OpenLedgerError('wrong-state', `Epoch ${epoch} is closed.`)
+  /**
+   * The inputs are the commit point. Only an operator's quarantine replaces them, until the epoch is closed or, `again`,
+   * when it was vetoed and no later epoch stands on its balances.
+   */
+  async fix(
+    epoch: number,
+    objects: string[],
+    inputs: Uint8Array,
+    { first, again }: { first: boolean; again: boolean },
+  ): Promise<void> {
+    if (await this.closed(epoch)) await this.#mayReplace(epoch, again)
     if (epoch > 1) {
       const balances = await this.#objects.bytes(places.closed(epoch - 1, 'balances.bin'))
       await this.#objects.put(places.previousBalances(epoch), balances, { once: true })
@@ -99,16 +107,29 @@ export class EpochLog {
     }
   }
 
-  /** Writes every file once, `epoch.json` last; the same bytes again are fine, other bytes throw `conflict`. */
-  async save({ epoch, files }: ClosedEpoch): Promise<void> {
+  /**
+   * Writes every file once, `epoch.json` last; the same bytes again are fine, other bytes throw `conflict`. Files of a vetoed
+   * epoch that is closed `again` may be replaced while no later epoch stands on them.
+   */
+  async save({ epoch, files }: ClosedEpoch, again = false): Promise<void> {
+    const known = again ? await this.closed(epoch.number) : undefined
+    const once = known === undefined || known.root === epoch.root
+    if (!once) await this.#mayReplace(epoch.number, again)
     const others = [...files].filter(([name]) => name !== 'epoch.json')
-    await inParallel(others, ([name, bytes]) =>
-      this.#objects.put(places.closed(epoch.number, name), bytes, { once: true }),
-    )
+    await inParallel(others, ([name, bytes]) => this.#objects.put(places.closed(epoch.number, name), bytes, { once }))
     await this.#objects.put(places.closed(epoch.number, 'epoch.json'), files.get('epoch.json')!, {
       contentType: 'application/json',
-      once: true,
+      once,
     })
+  }
+
+  async #mayReplace(epoch: number, again: boolean): Promise<void> {
+    if (!again) throw new OpenLedgerError('wrong-state', `Epoch ${epoch} is closed.`)
+    if (await this.fixed(epoch + 1))
+      throw new OpenLedgerError(
+        'wrong-state',
+        `Epoch ${epoch + 1} stands on epoch ${epoch}: only its root can be proposed.`,
+      )
   }
 }
 

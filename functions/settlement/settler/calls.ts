@@ -6,7 +6,7 @@ import type { EpochToSettle } from './ports.ts'
 
 export const settlementInterface = new Interface(settlementAbi)
 
-export const proposeCall = (epoch: EpochToSettle): string =>
+export const proposeCall = (epoch: Omit<EpochToSettle, 'round'>): string =>
   settlementInterface.encodeFunctionData('propose', [
     epoch.number,
     epoch.prevRoot,

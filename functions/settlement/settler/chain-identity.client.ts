@@ -21,6 +21,24 @@ export const checkIdentity = async (rpc: JsonRpcProvider, expected: ChainIdentit
     throw new WrongChain(`the code at ${expected.contract} has the hash ${found}, not ${expected.codeHash}`)
 }
 
+/** A contract that is what was deployed, each time something final is read from it. */
+export class CheckedContract {
+  protected readonly rpc: JsonRpcProvider
+  protected readonly identity: ChainIdentity
+  protected readonly finality: string
+
+  constructor(rpc: JsonRpcProvider, identity: ChainIdentity, finality: string) {
+    this.rpc = rpc
+    this.identity = identity
+    this.finality = finality
+  }
+
+  async finalBlock(): Promise<number> {
+    await checkIdentity(this.rpc, this.identity)
+    return (await finalHead(this.rpc, this.finality)).number
+  }
+}
+
 /**
  * The final block, or an error where the node contradicts itself: a final block ahead of the head, or two blocks of
  * one number, are a guess, and no money moves on a guess.

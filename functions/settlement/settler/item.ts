@@ -26,8 +26,9 @@ export interface Item {
   kind: ItemKind
   /** Number of the push batch; 0 for the others. */
   ordinal: number
-  /** Root that this item is about: an item of another root is another item. */
+  /** Root that this item is about, and how often its epoch was reopened after a veto: of another one it is another item. */
   root: string
+  round: number
   state: ItemState
   to: string
   /** Calldata and gas limit, set with the nonce. */
@@ -45,11 +46,17 @@ export interface Item {
   version: number
 }
 
-export const newItem = (epoch: number, kind: ItemKind, ordinal: number, root: string, to: string): Item => ({
-  epoch,
+export const newItem = (
+  { number, root, round }: { number: number; root: string; round: number },
+  kind: ItemKind,
+  ordinal: number,
+  to: string,
+): Item => ({
+  epoch: number,
   kind,
   ordinal,
   root,
+  round,
   state: 'PLANNED',
   to,
   data: '0x',

@@ -18,8 +18,11 @@ export class LedgerEpochs implements EpochBook {
     return open.map(toSettle).sort((a, b) => a.number - b.number)
   }
 
-  async mark(epoch: number, state: 'proposed' | 'active' | 'settled' | 'vetoed'): Promise<void> {
-    await this.#epochs.setState(epoch, state)
+  async mark(
+    { number, round }: Pick<EpochToSettle, 'number' | 'round'>,
+    state: 'proposed' | 'active' | 'settled' | 'vetoed',
+  ): Promise<void> {
+    await this.#epochs.setState(number, state, round)
   }
 }
 
@@ -31,4 +34,5 @@ const toSettle = (record: EpochRecord): EpochToSettle => ({
   debits: BigInt(record.debits),
   receiptsRoot: record.receiptsRoot,
   dataHash: record.dataHash,
+  round: record.reopened ?? 0,
 })

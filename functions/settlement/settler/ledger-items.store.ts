@@ -81,7 +81,7 @@ export class LedgerItems implements SettlementStore {
 
   async plan(item: Item): Promise<Item> {
     const stored = await this.#read(item)
-    if (stored && stored.root === item.root) return stored
+    if (stored && stored.root === item.root && stored.round === item.round) return stored
     if (stored && stored.state !== 'VETOED')
       throw new Error(`${itemName(item)} of epoch ${item.epoch} is under way with another root: ${stored.root}`)
     return this.#write({ ...item, version: stored?.version ?? 0 }, [])
@@ -158,6 +158,8 @@ const toRecord = (item: Item): string =>
 
 const fromRecord = (record: Item, version: number): Item => ({
   ...record,
+  // Items of before have none.
+  round: record.round ?? 0,
   version,
   gasLimit: BigInt(record.gasLimit),
   attempts: record.attempts.map((attempt: Attempt) => ({

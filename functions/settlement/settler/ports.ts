@@ -58,7 +58,7 @@ export class LeaseLost extends Error {}
 
 /** Items of the ledger table behind a lease with a fencing token. */
 export interface SettlementStore {
-  /** Adds an item unless one of its name and root exists; returns what is stored. A vetoed one of another root is replaced. */
+  /** Adds an item unless one of its name, root and round exists; returns what is stored. A vetoed one of another is replaced. */
   plan(item: Item): Promise<Item>
   /** Writes the next version if the stored one is the version read and the lease is still ours. @throws LeaseLost */
   save(item: Item): Promise<Item>
@@ -89,10 +89,16 @@ export interface EpochToSettle {
   debits: bigint
   receiptsRoot: string
   dataHash: string
+  /** How often it was reopened after a veto. */
+  round: number
 }
 
 export interface EpochBook {
   /** Closed and not yet settled, oldest first. */
   open(): Promise<EpochToSettle[]>
-  mark(epoch: number, state: 'proposed' | 'active' | 'settled' | 'vetoed'): Promise<void>
+  /** @throws when the epoch was reopened since it was read */
+  mark(
+    epoch: Pick<EpochToSettle, 'number' | 'round'>,
+    state: 'proposed' | 'active' | 'settled' | 'vetoed',
+  ): Promise<void>
 }

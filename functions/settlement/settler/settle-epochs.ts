@@ -111,26 +111,28 @@ const passOverEpoch = async (epoch: EpochToSettle, options: SettleOptions): Prom
     return step.item
   }
 
-  const propose = await walk(await store.plan(newItem(epoch.number, 'propose', 0, epoch.root, settlement)), async () =>
-    proposeCall(epoch),
-  )
-  if (propose.state === 'VETOED') return { ...pass, ended: true }
+  const propose = await walk(await store.plan(newItem(epoch, 'propose', 0, settlement)), async () => proposeCall(epoch))
+  if (propose.state === 'VETOED') {
+    await book.mark(epoch, 'vetoed') // a run may have died before it could say so
+    return { ...pass, ended: true }
+  }
   if (!isMined(propose)) return pass
-  let activate = await store.plan(newItem(epoch.number, 'activate', 0, epoch.root, settlement))
-  if (await wasVetoed(propose, activate, options)) {
-    for (const item of [activate, propose]) await store.save({ ...item, state: 'VETOED', note: 'vetoed on chain' })
-    await book.mark(epoch.number, 'vetoed')
+  let activate = await store.plan(newItem(epoch, 'activate', 0, settlement))
+  if (activate.state === 'VETOED' || (await wasVetoed(propose, activate, options))) {
+    for (const item of [activate, propose])
+      if (item.state !== 'VETOED') await store.save({ ...item, state: 'VETOED', note: 'vetoed on chain' })
+    await book.mark(epoch, 'vetoed')
     options.log?.({ epoch: epoch.number, item: 'PROPOSE', state: 'VETOED' })
     return { ...pass, moved: pass.moved + 2, ended: true }
   }
-  if (activate.version === 0) await book.mark(epoch.number, 'proposed')
+  if (activate.version === 0) await book.mark(epoch, 'proposed')
   activate = await walk(activate, async () => activateCall(epoch.number, epoch.root))
   if (!isMined(activate)) return pass
   pass.active = true
 
   const pushes = await walkPushes(epoch, options, walk)
   pass.ended = [propose, activate, ...pushes].every((item) => !isOpen(item))
-  if (pass.ended) await book.mark(epoch.number, 'settled')
+  if (pass.ended) await book.mark(epoch, 'settled')
   return pass
 }
 
@@ -155,7 +157,7 @@ const walkPushes = async (
   const planned = (await options.files.pushes(epoch.number)) ?? (await planPushes(epoch, options))
   const items: Item[] = []
   for (const [ordinal, positions] of planned.entries()) {
-    const item = await options.store.plan(newItem(epoch.number, 'push', ordinal, epoch.root, options.settlement))
+    const item = await options.store.plan(newItem(epoch, 'push', ordinal, options.settlement))
     const call = async () => payCall(positions, await loadTree(options.files, epoch.number))
     items.push(isOpen(item) ? await walk(item, call) : item)
   }
@@ -165,7 +167,7 @@ const walkPushes = async (
 /** Fixes, once and for all, whom this epoch pushes: a later reading of the chain would cut other batches. */
 const planPushes = async (epoch: EpochToSettle, options: SettleOptions): Promise<number[][]> => {
   const { chain, files, book, pushThreshold } = options
-  await book.mark(epoch.number, 'active')
+  await book.mark(epoch, 'active')
   const packed = await files.balances(epoch.number)
   const candidates: number[] = []
   for (let position = 0; position * 37 < packed.length; position++) {
@@ -178,7 +180,7 @@ const planPushes = async (epoch: EpochToSettle, options: SettleOptions): Promise
 
 /** The proposal is final, and yet the final chain neither holds nor activated it: somebody vetoed. */
 const wasVetoed = async (propose: Item, activate: Item, { chain }: SettleOptions): Promise<boolean> => {
-  if (propose.state !== 'FINAL' || isMined(activate) || activate.state === 'VETOED') return false
+  if (propose.state !== 'FINAL' || isMined(activate)) return false
   const { epoch, pending } = await chain.settlement('final')
   return epoch < propose.epoch && pending?.root !== propose.root
 }

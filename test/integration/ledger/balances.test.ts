@@ -1,71 +1,51 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { type DynamoDBDocumentClient, TransactWriteCommand } from '@aws-sdk/lib-dynamodb'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Balances } from '../../../functions/ledger/balances.store.ts'
+import { Claims } from '../../../functions/ledger/claims.store.ts'
 import { Epochs } from '../../../functions/ledger/epochs.store.ts'
+import { ExpiredHolds } from '../../../functions/ledger/expired-holds.store.ts'
 import { BALANCE_SHARDS, COUNTER_SHARDS } from '../../../functions/ledger/keys.ts'
 import { ledgerClient } from '../../../functions/ledger/ledger-table.store.ts'
+import { Movements } from '../../../functions/ledger/movements.store.ts'
 import { Receipts } from '../../../functions/ledger/receipts.store.ts'
 import type { Billing } from '../../../functions/schema/receipt.ts'
-import { type Emulator, startEmulator } from '../../../local/emulator/emulator.ts'
-import { rememberedPorts } from '../../../local/processes/ports.ts'
 import { account, makeReceipt, receiptId } from '../../unit/epoch/epoch-factory.ts'
+import { type LedgerBed, ledgerBed } from './ledger-bed.ts'
 
 const ACCOUNT = account('client')
 const NOW = 1_800_000_000
 const code = (error: unknown) => (error as { code?: string }).code
 
-let emulator: Emulator
-let dir: string
-let raw: DynamoDBClient
+let bed: LedgerBed
 let table = ''
-let tables = 0
 let balances: Balances
+let claims: Claims
+let expired: ExpiredHolds
+let movements: Movements
 let receipts: Receipts
 let epochs: Epochs
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'ledger-'))
-  const { aws: port } = await rememberedPorts(join(dir, 'ports.json'))
-  emulator = await startEmulator({ port, stateDir: join(dir, 'aws'), logFile: join(dir, 'aws.log'), iam: false })
-  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
-  raw = new DynamoDBClient({ endpoint: emulator.endpoint, region: emulator.region, credentials })
+  bed = await ledgerBed()
 })
-afterAll(async () => {
-  await emulator?.stop()
-  await rm(dir, { recursive: true, force: true })
-})
+afterAll(() => bed?.stop())
 beforeEach(async () => {
-  table = `Ledger${tables++}`
-  const names = ['PK', 'SK', 'GSI1PK', 'GSI1SK', 'PENDINGPK', 'PENDINGSK']
-  const schema = (hash: string, range: string) => [
-    { AttributeName: hash, KeyType: 'HASH' as const },
-    { AttributeName: range, KeyType: 'RANGE' as const },
-  ]
-  await raw.send(
-    new CreateTableCommand({
-      TableName: table,
-      BillingMode: 'PAY_PER_REQUEST',
-      AttributeDefinitions: names.map((AttributeName) => ({ AttributeName, AttributeType: 'S' as const })),
-      KeySchema: schema('PK', 'SK'),
-      GlobalSecondaryIndexes: ['GSI1', 'PENDING'].map((IndexName) => ({
-        IndexName,
-        KeySchema: schema(`${IndexName}PK`, `${IndexName}SK`),
-        Projection: { ProjectionType: 'ALL' as const },
-      })),
-    }),
-  )
-  balances = new Balances(table, ledgerClient(raw))
-  receipts = new Receipts(table, ledgerClient(raw))
-  epochs = new Epochs(table, ledgerClient(raw))
+  table = await bed.table()
+  const client = ledgerClient(bed.raw)
+  balances = new Balances(table, client)
+  claims = new Claims(table, client)
+  expired = new ExpiredHolds(table, client)
+  movements = new Movements(table, client)
+  receipts = new Receipts(table, ledgerClient(bed.raw))
+  epochs = new Epochs(table, ledgerClient(bed.raw))
 })
+
+const credit = (amount: bigint, reference: string) =>
+  movements.creditDeposit(`0x${'c1'.repeat(20)}`, ACCOUNT, amount, reference)
 
 /** Every third to fourth transaction is cancelled before it is sent, as DynamoDB does under contention. */
 const contended = (): { client: DynamoDBDocumentClient; conflicts: () => number } => {
-  const client = ledgerClient(raw)
+  const client = ledgerClient(bed.raw)
   const send = client.send.bind(client)
   let writes = 0
   let conflicts = 0
@@ -100,11 +80,11 @@ const total = async () => {
 
 describe('balances', () => {
   test('a deposit is credited once, however often it is seen', async () => {
-    const seen = await Promise.all(Array.from({ length: 5 }, () => balances.credit(ACCOUNT, 1_003n, 'chain:tx:0')))
+    const seen = await Promise.all(Array.from({ length: 5 }, () => credit(1_003n, 'chain:tx:0')))
     expect(seen.filter(Boolean)).toHaveLength(1)
-    expect(await balances.credit(ACCOUNT, 1_003n, 'chain:tx:0')).toBe(false)
+    expect(await credit(1_003n, 'chain:tx:0')).toBe(false)
     expect(await balances.balance(ACCOUNT)).toEqual({ available: 1_003n, held: 0n, spent: 0n })
-    expect(await balances.credit(ACCOUNT, 7n, 'chain:tx:1')).toBe(true)
+    expect(await credit(7n, 'chain:tx:1')).toBe(true)
     expect((await balances.balance(ACCOUNT)).available).toBe(1_010n)
   })
 
@@ -112,7 +92,7 @@ describe('balances', () => {
     const { client, conflicts } = contended()
     const busy = new Balances(table, client)
     const credited = 15_000n
-    await busy.credit(ACCOUNT, credited, 'ref')
+    await credit(credited, 'ref')
     const outcomes = await Promise.all(
       Array.from({ length: 200 }, async (_, i) => {
         try {
@@ -138,7 +118,7 @@ describe('balances', () => {
   }, 60_000)
 
   test('402 comes only after the shards are pooled', async () => {
-    await balances.credit(ACCOUNT, 800n, 'ref')
+    await credit(800n, 'ref')
     const hold = await reserve('whole', 800n)
     expect(await balances.balance(ACCOUNT)).toEqual({ available: 0n, held: 800n, spent: 0n })
     expect(code(await reserve('more', 1n).catch((error) => error))).toBe('insufficient-balance')
@@ -149,15 +129,15 @@ describe('balances', () => {
   })
 
   test('a request that died between reserve and settle is swept once, and cannot be settled afterwards', async () => {
-    await balances.credit(ACCOUNT, 800n, 'ref')
+    await credit(800n, 'ref')
     const hold = await reserve('dead', 500n)
     const waiting = async () =>
-      (await Promise.all(Array.from({ length: COUNTER_SHARDS }, (_, i) => balances.waiting(i)))).flat()
+      (await Promise.all(Array.from({ length: COUNTER_SHARDS }, (_, i) => expired.waiting(i)))).flat()
     expect(await waiting()).toEqual([{ accountId: ACCOUNT, shard: hold.shard }])
-    expect(await balances.sweep(ACCOUNT, hold.shard, NOW + 960)).toBe(0)
-    const swept = await Promise.all([1, 2, 3].map(() => balances.sweep(ACCOUNT, hold.shard, NOW + 961)))
+    expect(await expired.sweep(ACCOUNT, hold.shard, NOW + 960)).toBe(0)
+    const swept = await Promise.all([1, 2, 3].map(() => expired.sweep(ACCOUNT, hold.shard, NOW + 961)))
     expect(swept.reduce((a, b) => a + b)).toBe(1)
-    await balances.sweep(ACCOUNT, hold.shard, NOW + 961)
+    await expired.sweep(ACCOUNT, hold.shard, NOW + 961)
     expect(await waiting()).toEqual([])
     expect(await balances.balance(ACCOUNT)).toEqual({ available: 800n, held: 0n, spent: 0n })
     expect(code(await balances.settle(hold, billOf('dead', 10n)).catch((error) => error))).toBe('gone')
@@ -165,7 +145,7 @@ describe('balances', () => {
   })
 
   test('settling twice gives the receipt of the first time', async () => {
-    await balances.credit(ACCOUNT, 800n, 'ref')
+    await credit(800n, 'ref')
     const hold = await reserve('twice', 80n)
     const first = await balances.settle(hold, billOf('twice', 30n))
     expect(await balances.settle(hold, billOf('twice', 70n))).toEqual(first)
@@ -175,24 +155,24 @@ describe('balances', () => {
 
   test('an Idempotency-Key belongs to one request; never anew once there is a receipt', async () => {
     const id = receiptId('key')
-    const claims = await Promise.all([1, 2, 3, 4].map(() => balances.claim(id, NOW, 960)))
-    expect(claims.filter(Boolean)).toHaveLength(1)
-    await balances.unclaim(id)
-    expect(await balances.claim(id, NOW, 960)).toBe(true)
-    expect(await balances.claim(id, NOW + 960, 960)).toBe(false)
-    expect(await balances.claim(id, NOW + 961, 960)).toBe(true)
-    await balances.credit(ACCOUNT, 800n, 'ref')
+    const taken = await Promise.all([1, 2, 3, 4].map(() => claims.claim(id, NOW, 960)))
+    expect(taken.filter(Boolean)).toHaveLength(1)
+    await claims.unclaim(id)
+    expect(await claims.claim(id, NOW, 960)).toBe(true)
+    expect(await claims.claim(id, NOW + 960, 960)).toBe(false)
+    expect(await claims.claim(id, NOW + 961, 960)).toBe(true)
+    await credit(800n, 'ref')
     await balances.settle(await reserve('key', 80n), billOf('key', 30n))
-    expect(await balances.claim(id, NOW + 5_000, 960)).toBe(false)
+    expect(await claims.claim(id, NOW + 5_000, 960)).toBe(false)
   })
 
   test('the budget of a key counts what was spent, not what was held', async () => {
-    await balances.credit(ACCOUNT, 8_000n, 'ref')
+    await credit(8_000n, 'ref')
     const key = { key: { id: 'key_1', budget: 100n } }
     await balances.settle(await reserve('a', 90n, balances, key), billOf('a', 10n))
     const hold = await reserve('b', 90n, balances, key)
     expect(code(await reserve('c', 1n, balances, key).catch((error) => error))).toBe('budget-exceeded')
-    await balances.sweep(ACCOUNT, hold.shard, NOW + 961)
+    await expired.sweep(ACCOUNT, hold.shard, NOW + 961)
     await reserve('d', 90n, balances, key)
   })
 })
@@ -201,7 +181,7 @@ describe('receipts', () => {
   test('are completed once under replay, and the epoch counts them exactly', async () => {
     const { client } = contended()
     const busy = new Receipts(table, client)
-    await balances.credit(ACCOUNT, 80_000n, 'ref')
+    await credit(80_000n, 'ref')
     const names = Array.from({ length: 20 }, (_, i) => i)
     for (const name of names) await balances.settle(await reserve(name, 100n), billOf(name, BigInt(name + 1)))
     const pending = async () =>

@@ -1,54 +1,31 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { creditFromOperator } from '../../../functions/accounts/operator-credit.ts'
 import { Balances } from '../../../functions/ledger/balances.store.ts'
 import { ledgerClient } from '../../../functions/ledger/ledger-table.store.ts'
 import { Movements } from '../../../functions/ledger/movements.store.ts'
-import { type Emulator, startEmulator } from '../../../local/emulator/emulator.ts'
-import { rememberedPorts } from '../../../local/processes/ports.ts'
+import { Withdrawals } from '../../../functions/ledger/withdrawals.store.ts'
 import { account, makeReceipt, receiptId } from '../../unit/epoch/epoch-factory.ts'
+import { type LedgerBed, ledgerBed } from './ledger-bed.ts'
 
 const CLIENT = `0x${'c1'.repeat(20)}`
 const ANN = account('ann')
 const OPERATOR = account('operator')
 const code = (error: unknown) => (error as { code?: string }).code
 
-let emulator: Emulator
-let dir: string
-let raw: DynamoDBClient
-let tables = 0
+let bed: LedgerBed
 let movements: Movements
+let withdrawals: Withdrawals
 let balances: Balances
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'movements-'))
-  const { aws: port } = await rememberedPorts(join(dir, 'ports.json'))
-  emulator = await startEmulator({ port, stateDir: join(dir, 'aws'), logFile: join(dir, 'aws.log'), iam: false })
-  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
-  raw = new DynamoDBClient({ endpoint: emulator.endpoint, region: emulator.region, credentials })
+  bed = await ledgerBed()
 })
-afterAll(async () => {
-  await emulator?.stop()
-  await rm(dir, { recursive: true, force: true })
-})
+afterAll(() => bed?.stop())
 beforeEach(async () => {
-  const table = `Movements${tables++}`
-  await raw.send(
-    new CreateTableCommand({
-      TableName: table,
-      BillingMode: 'PAY_PER_REQUEST',
-      AttributeDefinitions: ['PK', 'SK'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' as const })),
-      KeySchema: [
-        { AttributeName: 'PK', KeyType: 'HASH' },
-        { AttributeName: 'SK', KeyType: 'RANGE' },
-      ],
-    }),
-  )
-  movements = new Movements(table, ledgerClient(raw))
-  balances = new Balances(table, ledgerClient(raw))
+  const table = await bed.table()
+  movements = new Movements(table, ledgerClient(bed.raw))
+  withdrawals = new Withdrawals(table, ledgerClient(bed.raw))
+  balances = new Balances(table, ledgerClient(bed.raw))
 })
 
 test('a deposit, its spending and a withdrawal stay one sum, to the unit', async () => {
@@ -63,23 +40,23 @@ test('a deposit, its spending and a withdrawal stay one sum, to the unit', async
     expires: 2_000_000_000,
     now: 1_800_000_000,
   })
-  expect(await movements.snapshot(CLIENT)).toEqual({
+  expect(await withdrawals.snapshot(CLIENT)).toEqual({
     ...{ client: CLIENT, accountId: ANN, credited: deposited, out: 0n },
     owed: deposited,
   })
   await balances.settle(hold, (position) => ({ ...billing, ...position }))
   // Asked for more than is there: what is there goes, the rest when there is more.
   const left = deposited - BigInt(billing.fee)
-  expect(await movements.take((await movements.client(CLIENT))!, deposited)).toBe(left)
+  expect(await withdrawals.take((await withdrawals.client(CLIENT))!, deposited)).toBe(left)
   expect((await balances.balance(ANN)).available).toBe(0n)
-  const taken = await movements.snapshot(CLIENT)
+  const taken = await withdrawals.snapshot(CLIENT)
   expect([taken!.out, taken!.owed]).toEqual([left, BigInt(billing.fee)])
-  await movements.giveBack((await movements.client(CLIENT))!, 5n)
-  await movements.giveBack({ ...taken! }, 5n) // a stale look moves nothing
+  await withdrawals.giveBack((await withdrawals.client(CLIENT))!, 5n)
+  await withdrawals.giveBack({ ...taken! }, 5n) // a stale look moves nothing
   expect((await balances.balance(ANN)).available).toBe(5n)
   expect(await movements.refund(ANN, 3n, 'refund:1:ann')).toBe(true)
   expect(await movements.refund(ANN, 3n, 'refund:1:ann')).toBe(false)
-  const end = (await movements.snapshot(CLIENT))!
+  const end = (await withdrawals.snapshot(CLIENT))!
   expect(await balances.balance(ANN)).toEqual({ available: 8n, held: 0n, spent: BigInt(billing.fee) - 3n })
   expect(end.owed).toBe(end.credited - end.out)
   // More than was ever spent comes from a fault: nothing moves, and the account can still be read.
@@ -125,9 +102,9 @@ test('ten credits at once never give more than the operator has', async () => {
 })
 
 test('clients that leave are on a list until they are done', async () => {
-  await movements.leave(CLIENT)
-  await movements.leave(CLIENT)
-  expect(await movements.leaving()).toEqual([CLIENT])
-  await movements.stay(CLIENT)
-  expect(await movements.leaving()).toEqual([])
+  await withdrawals.leave(CLIENT)
+  await withdrawals.leave(CLIENT)
+  expect(await withdrawals.leaving()).toEqual([CLIENT])
+  await withdrawals.stay(CLIENT)
+  expect(await withdrawals.leaving()).toEqual([])
 })

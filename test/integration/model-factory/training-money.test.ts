@@ -1,11 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { Balances } from '../../../functions/ledger/balances.store.ts'
+import { Claims } from '../../../functions/ledger/claims.store.ts'
+import { ExpiredHolds } from '../../../functions/ledger/expired-holds.store.ts'
 import { BALANCE_SHARDS } from '../../../functions/ledger/keys.ts'
 import { ledgerClient } from '../../../functions/ledger/ledger-table.store.ts'
+import { Movements } from '../../../functions/ledger/movements.store.ts'
 import { OpenHolds } from '../../../functions/ledger/open-holds.store.ts'
 import { Receipts } from '../../../functions/ledger/receipts.store.ts'
 import {
@@ -14,18 +13,16 @@ import {
   trainingReceiptId,
 } from '../../../functions/model-factory/training-charge.ts'
 import type { Adapter } from '../../../functions/schema/models.ts'
-import { type Emulator, startEmulator } from '../../../local/emulator/emulator.ts'
-import { rememberedPorts } from '../../../local/processes/ports.ts'
 import { account, makeReceipt } from '../../unit/epoch/epoch-factory.ts'
 import { training as trainingOf } from '../../unit/model-factory/recipes.ts'
+import { type LedgerBed, ledgerBed } from '../ledger/ledger-bed.ts'
 
 /** The ledger's own stores on the embedded DynamoDB: what a training holds, costs and gives back. */
-let emulator: Emulator
-let dir: string
-let raw: DynamoDBClient
-let tables = 0
+let bed: LedgerBed
 let clock = 1_800_000_000
 let balances: Balances
+let expired: ExpiredHolds
+let movements: Movements
 let receipts: Receipts
 let charges: TrainingCharge
 
@@ -38,47 +35,32 @@ const settle = (seconds: number) =>
   charges.settle(training, adapter, terms, seconds, { payee: account('platform'), at: '2026-11-24T00:00:00.000Z' })
 const sweep = async () => {
   let freed = 0
-  for (let shard = 0; shard < BALANCE_SHARDS; shard++) freed += await balances.sweep(OWNER, shard, clock)
+  for (let shard = 0; shard < BALANCE_SHARDS; shard++) freed += await expired.sweep(OWNER, shard, clock)
   return freed
 }
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'training-money-'))
-  const { aws: port } = await rememberedPorts(join(dir, 'ports.json'))
-  emulator = await startEmulator({ port, stateDir: join(dir, 'aws'), logFile: join(dir, 'aws.log'), iam: false })
-  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
-  raw = new DynamoDBClient({ endpoint: emulator.endpoint, region: emulator.region, credentials })
+  bed = await ledgerBed()
 })
-afterAll(async () => {
-  await emulator?.stop()
-  await rm(dir, { recursive: true, force: true })
-})
+afterAll(() => bed?.stop())
 beforeEach(async () => {
-  const table = `Ledger${tables++}`
-  await raw.send(
-    new CreateTableCommand({
-      TableName: table,
-      BillingMode: 'PAY_PER_REQUEST',
-      AttributeDefinitions: ['PK', 'SK'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' as const })),
-      KeySchema: [
-        { AttributeName: 'PK', KeyType: 'HASH' },
-        { AttributeName: 'SK', KeyType: 'RANGE' },
-      ],
-    }),
-  )
-  balances = new Balances(table, ledgerClient(raw))
-  receipts = new Receipts(table, ledgerClient(raw))
-  const holds = new OpenHolds(table, ledgerClient(raw))
+  const table = await bed.table()
+  balances = new Balances(table, ledgerClient(bed.raw))
+  expired = new ExpiredHolds(table, ledgerClient(bed.raw))
+  movements = new Movements(table, ledgerClient(bed.raw))
+  const claims = new Claims(table, ledgerClient(bed.raw))
+  receipts = new Receipts(table, ledgerClient(bed.raw))
+  const holds = new OpenHolds(table, ledgerClient(bed.raw))
   charges = new TrainingCharge({
-    claim: (id) => balances.claim(id, clock, 60),
-    unclaim: (id) => balances.unclaim(id),
+    claim: (id) => claims.claim(id, clock, 60),
+    unclaim: (id) => claims.unclaim(id),
     findHold: (accountId, id) => holds.find(accountId, id),
     reserve: (hold) => balances.reserve({ ...hold, now: clock, expires: clock + START_HOLD_SECONDS }),
     extend: (hold, seconds) => holds.extend(hold, clock + seconds),
     release: (hold) => balances.release(hold, hold.amount),
     settle: (hold, bill) => balances.settle(hold, bill),
   })
-  await balances.credit(OWNER, 50_000n, 'ref')
+  await movements.creditDeposit(`0x${'c1'.repeat(20)}`, OWNER, 50_000n, 'ref')
 })
 
 test('the worst case is held once, the billable seconds are charged once, the rest comes back', async () => {
@@ -114,7 +96,7 @@ test('a short balance is 402, holds nothing, and the same start works after a de
   const dear = { ...training, worstCost: '50001' }
   await expect(charges.hold(dear)).rejects.toMatchObject({ code: 'insufficient-balance', status: 402 })
   expect(await balances.balance(OWNER)).toEqual({ available: 50_000n, held: 0n, spent: 0n })
-  await balances.credit(OWNER, 1n, 'more')
+  await movements.creditDeposit(`0x${'c1'.repeat(20)}`, OWNER, 1n, 'more')
   expect(await charges.hold(dear)).toBe(true)
 })
 

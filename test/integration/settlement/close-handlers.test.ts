@@ -1,10 +1,6 @@
 /** The last steps of the close as deployed: their handlers on the embedded AWS and a real chain. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms'
-import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { Balances } from '../../../functions/ledger/balances.store.ts'
 import { ledgerClient } from '../../../functions/ledger/ledger-table.store.ts'
@@ -16,43 +12,26 @@ import {
   ReceiptKey,
   ReceiptsSignature,
 } from '../../../functions/settlement/epoch/receipts-signature.ts'
-import { type Emulator, startEmulator } from '../../../local/emulator/emulator.ts'
-import { rememberedPorts } from '../../../local/processes/ports.ts'
-import { account, bytesOf, inputsFor, logOf, makeReceipt } from '../../unit/epoch/epoch-factory.ts'
+import { account, address, bytesOf, inputsFor, logOf, makeReceipt } from '../../unit/epoch/epoch-factory.ts'
+import { type LedgerBed, ledgerBed } from '../ledger/ledger-bed.ts'
 import { LocalChain } from './local-chain.ts'
 
 const receipt = makeReceipt({ name: 1, provenance: [['x', 'ann', 600n]], totalBits: 1000n })
 const fee = BigInt(receipt.billing.fee)
-let emulator: Emulator
+let bed: LedgerBed
 let chain: LocalChain
-let dir: string
-let client: { endpoint: string; region: string; credentials: { accessKeyId: string; secretAccessKey: string } }
+let bucket: S3Client
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'close-handlers-'))
-  const { aws: port } = await rememberedPorts(join(dir, 'ports.json'))
-  const started = startEmulator({ port, stateDir: join(dir, 'aws'), logFile: join(dir, 'aws.log'), iam: false })
-  ;[emulator, chain] = await Promise.all([started, LocalChain.start(2)])
-  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
-  client = { endpoint: emulator.endpoint, region: emulator.region, credentials }
-  await new DynamoDBClient(client).send(
-    new CreateTableCommand({
-      TableName: 'Ledger',
-      BillingMode: 'PAY_PER_REQUEST',
-      AttributeDefinitions: ['PK', 'SK'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' as const })),
-      KeySchema: [
-        { AttributeName: 'PK', KeyType: 'HASH' },
-        { AttributeName: 'SK', KeyType: 'RANGE' },
-      ],
-    }),
-  )
-  await s3().send(new CreateBucketCommand({ Bucket: 'receipts' }))
-  const made = await new KMSClient(client).send(
+  ;[bed, chain] = await Promise.all([ledgerBed(), LocalChain.start(2)])
+  await bed.table('Ledger')
+  bucket = await bed.bucket('receipts')
+  const made = await new KMSClient(bed.client).send(
     new CreateKeyCommand({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' }),
   )
   const { contracts, codeHashes } = chain.deployment
   const environment = {
-    ...{ AWS_ENDPOINT_URL: emulator.endpoint, AWS_REGION: emulator.region, AWS_ACCESS_KEY_ID: 'test' },
+    ...{ AWS_ENDPOINT_URL: bed.client.endpoint, AWS_REGION: bed.client.region, AWS_ACCESS_KEY_ID: 'test' },
     ...{ AWS_SECRET_ACCESS_KEY: 'test', LEDGER_TABLE: 'Ledger', RECEIPTS_BUCKET: 'receipts', CHAIN_ID: '31337' },
     ...{ CHAIN_RPC_URL: chain.rpcUrl, ESCROW_ADDRESS: contracts.escrow, ESCROW_CODE_HASH: codeHashes['escrow']! },
     ...{ FINALITY_BLOCKS_TAG: 'latest', RECEIPTS_KEY_ID: made.KeyMetadata!.Arn!, PAST_RECEIPT_KEYS: '[]' },
@@ -62,10 +41,8 @@ beforeAll(async () => {
 afterAll(async () => {
   vi.unstubAllEnvs()
   chain?.stop()
-  await emulator?.stop()
-  await rm(dir, { recursive: true, force: true })
+  await bed?.stop()
 })
-const s3 = () => new S3Client({ ...client, forcePathStyle: true })
 
 test('an uncovered epoch stops before its record; a covered one is recorded, signed and refunded, once', async () => {
   const address = chain.client.address.toLowerCase()
@@ -80,8 +57,8 @@ test('an uncovered epoch stops before its record; a covered one is recorded, sig
   const { epoch, files } = await closeEpoch(source, await loadKeccak())
   for (const [name, Body] of files)
     if (!name.includes('level-'))
-      await s3().send(new PutObjectCommand({ Bucket: 'receipts', Key: `epochs/1/${name}`, Body }))
-  const table = ledgerClient(new DynamoDBClient(client))
+      await bucket.send(new PutObjectCommand({ Bucket: 'receipts', Key: `epochs/1/${name}`, Body }))
+  const table = ledgerClient(bed.raw)
   const [movements, balances] = [new Movements('Ledger', table), new Balances('Ledger', table)]
   const reconcile = (await import('../../../functions/settlement/reconcile-escrow.handler.ts')).handler
   const record = (await import('../../../functions/settlement/close-epoch-record.handler.ts')).handler
@@ -108,6 +85,66 @@ test('an uncovered epoch stops before its record; a covered one is recorded, sig
   const key = ReceiptKey.parse(await currentKey(process.env['RECEIPTS_KEY_ID']!))
   const { EpochLog } = await import('../../../functions/settlement/epoch/epoch-log.store.ts')
   const { Objects } = await import('../../../functions/registry/objects.store.ts')
-  const signature = ReceiptsSignature.parse(await new EpochLog(new Objects('receipts', s3())).signature(1))
+  const signature = ReceiptsSignature.parse(await new EpochLog(new Objects('receipts', bucket)).signature(1))
   checkSignature({ epoch: 1, receiptsRoot: epoch.receiptsRoot, dataHash: epoch.dataHash }, signature, [key])
+})
+
+test('a vetoed epoch is closed again by an operator: to the same root, or to another while nothing stands on it', async () => {
+  const { Epochs } = await import('../../../functions/ledger/epochs.store.ts')
+  const { EpochLog } = await import('../../../functions/settlement/epoch/epoch-log.store.ts')
+  const { Objects } = await import('../../../functions/registry/objects.store.ts')
+  const epochs = new Epochs('Ledger', ledgerClient(bed.raw))
+  const objects = new Objects('receipts', bucket)
+  const log = new EpochLog(objects)
+  const calculate = (await import('../../../functions/settlement/close-epoch-calculate.handler.ts')).handler
+  const record = (await import('../../../functions/settlement/close-epoch-record.handler.ts')).handler
+  const balances = new Balances('Ledger', ledgerClient(bed.raw))
+  const before = await balances.balance(account('client'))
+  const first = (await epochs.find(1))!
+  const fixAll = async (inputs: Parameters<typeof bytesOf>[0], options: { first: boolean; again: boolean }) =>
+    log.fix(1, ['receipt-log/epoch=1/a.jsonl'], bytesOf(inputs), options)
+  await objects.put('receipt-log/epoch=1/a.jsonl', logOf([receipt]).bytes)
+  const inputs = inputsFor([receipt])
+  const changed = {
+    ...inputs,
+    closedAt: '2026-01-03T00:00:00.000Z',
+    accounts: inputs.accounts.slice(0, -1).concat({ ...inputs.accounts.at(-1)!, address: address('another') }),
+  }
+
+  // Not vetoed: nothing of a closed epoch can be replaced.
+  await expect(fixAll(changed, { first: false, again: false })).rejects.toMatchObject({ code: 'wrong-state' })
+  await epochs.setState(1, 'vetoed', 0)
+  await record({ epoch: 1 })
+  expect(await epochs.find(1)).toMatchObject({ state: 'vetoed' }) // a close without the operator's word leaves it so
+
+  await record({ epoch: 1, again: true })
+  expect(await epochs.find(1)).toEqual({ ...first, state: 'closed', reopened: 1 })
+  await record({ epoch: 1, again: true }) // repeated by the flow
+  expect(await epochs.find(1)).toMatchObject({ reopened: 1 })
+  // A settler that still knows the first round cannot mark the second.
+  await expect(epochs.setState(1, 'vetoed', 0)).rejects.toMatchObject({ code: 'conflict' })
+
+  await epochs.setState(1, 'vetoed', 1)
+  await fixAll(changed, { first: false, again: true })
+  await expect(calculate({ epoch: 1 })).rejects.toMatchObject({ code: 'conflict' })
+  const { root } = await calculate({ epoch: 1, again: true })
+  expect(root).not.toBe(first.root)
+  await record({ epoch: 1, again: true })
+  expect(await epochs.find(1)).toMatchObject({ root, state: 'closed', reopened: 2 })
+  const signature = (await log.signature(1))!
+  const { currentKey } = await import('../../../functions/settlement/receipts-signer.client.ts')
+  const key = ReceiptKey.parse(await currentKey(process.env['RECEIPTS_KEY_ID']!))
+  checkSignature({ ...(await log.closed(1))!, epoch: 1 }, signature, [key])
+  expect(await balances.balance(account('client'))).toEqual(before) // refunds are given once
+
+  // With a later epoch on top only the same root passes.
+  await epochs.setState(1, 'vetoed', 2)
+  await objects.put(
+    'receipt-log/epoch=2/epoch-inputs.json',
+    bytesOf({ ...inputs, epoch: 2, previous: { ...inputs.previous, epoch: 1, balances: 'a'.repeat(64) } }),
+  )
+  await expect(fixAll(inputs, { first: false, again: true })).rejects.toThrow('stands on epoch 1')
+  await calculate({ epoch: 1, again: true })
+  await objects.put('receipt-log/epoch=1/epoch-inputs.json', bytesOf(inputs))
+  await expect(calculate({ epoch: 1, again: true })).rejects.toThrow('stands on epoch 1')
 })

@@ -1,13 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { AccountBook } from '../../../functions/accounts/accounts.store.ts'
 import { Balances } from '../../../functions/ledger/balances.store.ts'
 import { ledgerClient } from '../../../functions/ledger/ledger-table.store.ts'
 import { Movements } from '../../../functions/ledger/movements.store.ts'
+import { Withdrawals } from '../../../functions/ledger/withdrawals.store.ts'
 import { Objects } from '../../../functions/registry/objects.store.ts'
 import { Records } from '../../../functions/registry/records.store.ts'
 import { LedgerDeposits } from '../../../functions/settlement/deposits/deposit-book.store.ts'
@@ -15,62 +11,38 @@ import { EpochObjects } from '../../../functions/settlement/settler/epoch-files.
 import { newItem } from '../../../functions/settlement/settler/item.ts'
 import { LedgerItems, releaseLease, takeLease } from '../../../functions/settlement/settler/ledger-items.store.ts'
 import { LeaseLost } from '../../../functions/settlement/settler/ports.ts'
-import { type Emulator, startEmulator } from '../../../local/emulator/emulator.ts'
-import { rememberedPorts } from '../../../local/processes/ports.ts'
+import { type LedgerBed, ledgerBed } from '../ledger/ledger-bed.ts'
 
-let emulator: Emulator
-let dir: string
-let raw: DynamoDBClient
+let bed: LedgerBed
 let objects: Objects
 let table = ''
-let tables = 0
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'settlement-store-'))
-  const { aws: port } = await rememberedPorts(join(dir, 'ports.json'))
-  emulator = await startEmulator({ port, stateDir: join(dir, 'aws'), logFile: join(dir, 'aws.log'), iam: false })
-  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
-  const client = { endpoint: emulator.endpoint, region: emulator.region, credentials }
-  raw = new DynamoDBClient(client)
-  const s3 = new S3Client({ ...client, forcePathStyle: true, requestChecksumCalculation: 'WHEN_REQUIRED' })
-  await s3.send(new CreateBucketCommand({ Bucket: 'receipts' }))
-  objects = new Objects('receipts', s3)
+  bed = await ledgerBed()
+  objects = new Objects('receipts', await bed.bucket('receipts'))
 })
-afterAll(async () => {
-  await emulator?.stop()
-  await rm(dir, { recursive: true, force: true })
-})
+afterAll(() => bed?.stop())
 beforeEach(async () => {
-  table = `Ledger${tables++}`
-  await raw.send(
-    new CreateTableCommand({
-      TableName: table,
-      BillingMode: 'PAY_PER_REQUEST',
-      AttributeDefinitions: ['PK', 'SK'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' as const })),
-      KeySchema: [
-        { AttributeName: 'PK', KeyType: 'HASH' },
-        { AttributeName: 'SK', KeyType: 'RANGE' },
-      ],
-    }),
-  )
+  table = await bed.table()
 })
 
 const SIGNER = `0x${'5e'.repeat(20)}`
 const TO = `0x${'70'.repeat(20)}`
 const ROOT = `0x${'aa'.repeat(32)}`
+const epoch = (number: number, root = ROOT, round = 0) => ({ number, root, round })
 const open = async (owner: string, now: number) => {
-  const lease = await takeLease(table, owner, now, 1_000, ledgerClient(raw))
-  return lease && { lease, store: new LedgerItems({ table, lease, signer: SIGNER }, ledgerClient(raw)) }
+  const lease = await takeLease(table, owner, now, 1_000, ledgerClient(bed.raw))
+  return lease && { lease, store: new LedgerItems({ table, lease, signer: SIGNER }, ledgerClient(bed.raw)) }
 }
 
 describe('settlement items in DynamoDB', () => {
   test('come back as they were written', async () => {
     const { store } = (await open('a', 0))!
-    const planned = await store.plan(newItem(1, 'propose', 0, ROOT, TO))
+    const planned = await store.plan(newItem(epoch(1), 'propose', 0, TO))
     const given = await store.giveNonce({ ...planned, state: 'NONCED', data: '0x12', gasLimit: 2n ** 60n }, 3)
     const attempt = { raw: '0x02', hash: '0x03', maxFeePerGas: 2n ** 70n, maxPriorityFeePerGas: 1n, at: 5 }
     const signed = await store.save({ ...given, state: 'SIGNED', attempts: [attempt] })
-    expect(await store.plan(newItem(1, 'propose', 0, ROOT, TO))).toEqual(signed)
+    expect(await store.plan(newItem(epoch(1), 'propose', 0, TO))).toEqual(signed)
     expect(signed).toMatchObject({ nonce: 3, version: 3, gasLimit: 2n ** 60n })
     expect(await store.nextNonce()).toBe(4)
   })
@@ -78,37 +50,44 @@ describe('settlement items in DynamoDB', () => {
   test('one settler at a time; a stale one cannot write', async () => {
     const first = (await open('a', 0))!
     expect(await open('b', 999)).toBeUndefined()
-    const item = await first.store.plan(newItem(1, 'propose', 0, ROOT, TO))
+    const item = await first.store.plan(newItem(epoch(1), 'propose', 0, TO))
     const second = (await open('b', 1_000))!
     expect(second.lease.token).toBe(first.lease.token + 1)
     await expect(first.store.save({ ...item, state: 'NONCED' })).rejects.toThrow(LeaseLost)
     await expect(first.store.giveNonce(item, 0)).rejects.toThrow(LeaseLost)
-    await expect(first.store.plan(newItem(2, 'propose', 0, ROOT, TO))).rejects.toThrow(LeaseLost)
-    expect(await second.store.plan(newItem(1, 'propose', 0, ROOT, TO))).toEqual(item)
-    await releaseLease(table, first.lease, ledgerClient(raw))
+    await expect(first.store.plan(newItem(epoch(2), 'propose', 0, TO))).rejects.toThrow(LeaseLost)
+    expect(await second.store.plan(newItem(epoch(1), 'propose', 0, TO))).toEqual(item)
+    await releaseLease(table, first.lease, ledgerClient(bed.raw))
     expect(await open('c', 1_001)).toBeUndefined()
-    await releaseLease(table, second.lease, ledgerClient(raw))
+    await releaseLease(table, second.lease, ledgerClient(bed.raw))
     expect(await open('c', 1_001)).toBeDefined()
   })
 
   test('a version is written once, a nonce is given once', async () => {
     const { store } = (await open('a', 0))!
-    const item = await store.plan(newItem(1, 'propose', 0, ROOT, TO))
-    const other = await store.plan(newItem(1, 'activate', 0, ROOT, TO))
+    const item = await store.plan(newItem(epoch(1), 'propose', 0, TO))
+    const other = await store.plan(newItem(epoch(1), 'activate', 0, TO))
     await store.giveNonce(item, 7)
     await expect(store.giveNonce(item, 8)).rejects.toThrow(LeaseLost)
     await expect(store.giveNonce(other, 7)).rejects.toThrow(LeaseLost)
     expect(await store.nextNonce()).toBe(8)
-    expect((await store.plan(newItem(1, 'activate', 0, ROOT, TO))).nonce).toBe(null)
+    expect((await store.plan(newItem(epoch(1), 'activate', 0, TO))).nonce).toBe(null)
   })
 
-  test('only a vetoed item gives way to another root', async () => {
+  test('only a vetoed item gives way, to another root or the next round of its own', async () => {
     const { store } = (await open('a', 0))!
     const other = `0x${'bb'.repeat(32)}`
-    const item = await store.plan(newItem(1, 'propose', 0, ROOT, TO))
-    await expect(store.plan(newItem(1, 'propose', 0, other, TO))).rejects.toThrow('under way with another root')
+    const item = await store.plan(newItem(epoch(1), 'propose', 0, TO))
+    await expect(store.plan(newItem(epoch(1, other), 'propose', 0, TO))).rejects.toThrow('under way with another root')
     await store.save({ ...item, state: 'VETOED' })
-    expect(await store.plan(newItem(1, 'propose', 0, other, TO))).toMatchObject({ root: other, state: 'PLANNED' })
+    expect(await store.plan(newItem(epoch(1), 'propose', 0, TO))).toMatchObject({ state: 'VETOED' })
+    const reopened = await store.plan(newItem(epoch(1, ROOT, 1), 'propose', 0, TO))
+    expect(reopened).toMatchObject({ root: ROOT, round: 1, state: 'PLANNED' })
+    await store.save({ ...reopened, state: 'VETOED' })
+    expect(await store.plan(newItem(epoch(1, other), 'propose', 0, TO))).toMatchObject({
+      root: other,
+      state: 'PLANNED',
+    })
   })
 })
 
@@ -128,7 +107,7 @@ describe('epoch files in S3', () => {
 
 describe('payout addresses in DynamoDB', () => {
   test('an address is one account’s for good, also when two take it at once', async () => {
-    const accounts = new AccountBook(new Records(table, ledgerClient(raw)))
+    const accounts = new AccountBook(new Records(table, ledgerClient(bed.raw)))
     const ids = ['a', 'b', 'c', 'd'].map((letter) => `acc_${letter.repeat(24)}`)
     for (const id of ids) await accounts.ensure(id, '', '2026-01-01T00:00:00.000Z')
     const wallet = `0x${'c1'.repeat(20)}`
@@ -146,10 +125,16 @@ describe('payout addresses in DynamoDB', () => {
 
 describe('deposits in DynamoDB', () => {
   test('credit once, wait without an account, never move the cursor back', async () => {
-    const records = new Records(table, ledgerClient(raw))
-    const balances = new Balances(table, ledgerClient(raw))
-    const movements = new Movements(table, ledgerClient(raw))
-    const book = new LedgerDeposits({ table, chainId: 7, escrow: TO }, movements, records, ledgerClient(raw))
+    const records = new Records(table, ledgerClient(bed.raw))
+    const balances = new Balances(table, ledgerClient(bed.raw))
+    const movements = new Movements(table, ledgerClient(bed.raw))
+    const withdrawals = new Withdrawals(table, ledgerClient(bed.raw))
+    const book = new LedgerDeposits(
+      { table, chainId: 7, escrow: TO },
+      { movements, withdrawals },
+      records,
+      ledgerClient(bed.raw),
+    )
     const client = `0x${'c1'.repeat(20)}`
     const account = 'acc_aaaaaaaaaaaaaaaaaaaaaaaa'
     const deposit = { client, amount: 2n ** 90n, transactionHash: '0xab', logIndex: 1, block: 12 }

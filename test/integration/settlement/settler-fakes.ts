@@ -44,7 +44,7 @@ export class MemoryStore implements SettlementStore {
     const stored = this.#durable.items.get(this.#key(item))
     if (!stored) return this.#put(item)
     const found = read(stored)
-    if (found.root === item.root) return found
+    if (found.root === item.root && found.round === item.round) return found
     if (found.state !== 'VETOED') throw new Error('under way with another root')
     return this.#put({ ...item, version: found.version })
   }
@@ -87,8 +87,8 @@ export const memoryFiles = (durable: Durable): EpochFiles => ({
 
 export const memoryBook = (durable: Durable): EpochBook => ({
   open: async () => durable.epochs.filter(({ number }) => !/settled|vetoed/.test(durable.states.get(number) ?? '')),
-  mark: async (epoch, state) => {
-    durable.states.set(epoch, state)
+  mark: async ({ number }, state) => {
+    durable.states.set(number, state)
   },
 })
 
@@ -119,6 +119,13 @@ export class Ledger {
     this.#spent += amount
   }
 
+  /** The vetoed epoch is closed again, to the same root. */
+  reopen(number: number): void {
+    const epoch = this.#durable.epochs.find((each) => each.number === number)!
+    epoch.round++
+    this.#durable.states.set(number, 'closed')
+  }
+
   /** Closes what was earned so far; replaces the last epoch if it was vetoed. */
   close(change: Partial<EpochToSettle> = {}): EpochToSettle {
     const { epochs, trees, states } = this.#durable
@@ -139,6 +146,7 @@ export class Ledger {
       debits: this.#spent - (previous?.total ?? 0n),
       receiptsRoot: keccak256(`0x${number.toString(16).padStart(8, '0')}`),
       dataHash: keccak256(`0x${number.toString(16).padStart(16, '0')}`),
+      round: 0,
       ...change,
     }
     trees.set(number, { packed, tree })

@@ -134,6 +134,37 @@ describe('a settler on a real chain', () => {
     expect(await chain.balanceOf(payee)).toBe(OPEN)
   })
 
+  test('a right root that was vetoed is paid when an operator closes it again, and not before', async () => {
+    const payee = someone()
+    ledger.pay(payee, OPEN)
+    const { root } = ledger.close()
+    const watcher = chain.settlement.connect(chain.watcher) as typeof chain.settlement
+    const veto = async () => {
+      const [, , , activatesAt] = await chain.settlement['state']!()
+      if (activatesAt > 0n) await (await watcher['veto']!(1, root)).wait()
+      await chain.mine(3, 1)
+    }
+    // Runs that die right after an item is written as vetoed: the epoch ends as vetoed all the same.
+    for (let died = 0; durable.states.get(1) !== 'vetoed'; died++) {
+      expect(died).toBeLessThan(4)
+      const others = options({ now: slowClock(), sleep: veto })
+      const store = new MemoryStore(durable)
+      const save = store.save.bind(store)
+      store.save = async (item) => {
+        const saved = await save(item)
+        if (item.state === 'VETOED') throw new Error('died')
+        return saved
+      }
+      await settleEpochs({ ...others, store }).catch((error: Error) => expect(error.message).toBe('died'))
+    }
+    expect((await settleEpochs(options())).settled).toEqual([])
+    expect(await chain.settlement['currentRoot']!()).toBe(`0x${'0'.repeat(64)}`)
+    ledger.reopen(1)
+    expect((await settleEpochs(options())).settled).toEqual([1])
+    expect(await chain.settlement['currentRoot']!()).toBe(root)
+    expect(await chain.balanceOf(payee)).toBe(OPEN)
+  })
+
   test('a call that would fail is not sent', async () => {
     ledger.pay(someone(), OPEN)
     ledger.close({ debits: 0n })

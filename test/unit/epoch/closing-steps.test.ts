@@ -8,17 +8,19 @@ import { loadKeccak } from '../../../functions/settlement/epoch/keccak.ts'
 import { account, adapter, address, logOf, makeReceipt, receiptId } from './epoch-factory.ts'
 
 describe('which epoch is closed', () => {
-  const ports = (state: { current: number; receipts: bigint; closed: number[] }): BeginPorts => ({
+  type State = { current: number; receipts: bigint; closed: number[]; vetoed?: number }
+  const ports = (state: State): BeginPorts => ({
     current: async () => state.current,
     counted: async () => ({ receipts: state.receipts }),
-    isClosed: async (epoch) => state.closed.includes(epoch),
+    find: async (epoch) =>
+      state.closed.includes(epoch) ? { state: epoch === state.vetoed ? 'vetoed' : 'closed' } : undefined,
     advanceFrom: async (epoch) => {
       state.current = epoch + 1
     },
   })
   it('the open one, which then takes no more receipts', async () => {
     const state = { current: 3, receipts: 2n, closed: [1, 2] }
-    expect(await beginClose(ports(state), 330)).toEqual({ outcome: 'close', epoch: 3, graceSeconds: 330 })
+    expect(await beginClose(ports(state), 330)).toEqual({ outcome: 'close', epoch: 3, graceSeconds: 330, again: false })
     expect(state.current).toBe(4)
   })
   it('none while the open one is empty: numbers have no gaps', async () => {
@@ -28,8 +30,16 @@ describe('which epoch is closed', () => {
   })
   it('first the one whose close broke', async () => {
     const state = { current: 3, receipts: 9n, closed: [1] }
-    expect(await beginClose(ports(state), 330)).toEqual({ outcome: 'close', epoch: 2, graceSeconds: 330 })
+    expect(await beginClose(ports(state), 330)).toEqual({ outcome: 'close', epoch: 2, graceSeconds: 330, again: false })
     expect(state.current).toBe(3)
+  })
+  it('none on top of a vetoed one, which only the operator’s word closes again', async () => {
+    const state = { current: 3, receipts: 9n, closed: [1, 2], vetoed: 2 }
+    await expect(beginClose(ports(state), 330)).rejects.toMatchObject({ code: 'wrong-state' })
+    expect(state.current).toBe(3)
+    await expect(beginClose(ports(state), 330, 1)).rejects.toMatchObject({ code: 'wrong-state' })
+    await expect(beginClose(ports(state), 330, 3)).rejects.toMatchObject({ code: 'wrong-state' })
+    expect(await beginClose(ports(state), 330, 2)).toEqual({ outcome: 'close', epoch: 2, graceSeconds: 0, again: true })
   })
 })
 

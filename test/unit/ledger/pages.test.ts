@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type CursorScope, cursorOf, startKeyOf } from '#schema/cursor'
-import { Balances } from '../../../functions/ledger/balances.store.ts'
+import { ExpiredHolds } from '../../../functions/ledger/expired-holds.store.ts'
 import { Receipts } from '../../../functions/ledger/receipts.store.ts'
 
 describe('a cursor', () => {
@@ -43,7 +43,7 @@ const pages = (first: object, second: object) => {
 
 test('holds and pending receipts are read over all pages', async () => {
   const holds = pages({ PK: 'BALANCE#acc_1', SK: 'SHARD#0' }, { PK: 'BALANCE#acc_2', SK: 'SHARD#3' })
-  expect(await new Balances('t', holds.client).waiting(0)).toEqual([
+  expect(await new ExpiredHolds('t', holds.client).waiting(0)).toEqual([
     { accountId: 'acc_1', shard: 0 },
     { accountId: 'acc_2', shard: 3 },
   ])

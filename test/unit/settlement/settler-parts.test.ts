@@ -50,7 +50,7 @@ describe('goals', () => {
   const OTHER = `0x${'bb'.repeat(32)}`
   const chain = { block: 9, time: 100, epoch: 4, root: OTHER, pending: null, pausedUntil: 0 }
   const pending = { epoch: 5, root: ROOT, activatesAt: 150 }
-  const item = (kind: 'propose' | 'activate' | 'push') => newItem(5, kind, 0, ROOT, '0x')
+  const item = (kind: 'propose' | 'activate' | 'push') => newItem({ number: 5, root: ROOT, round: 0 }, kind, 0, '0x')
 
   test.each([
     ['propose', {}, 'due'],
