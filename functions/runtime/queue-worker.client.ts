@@ -4,7 +4,7 @@ import { environment } from './environment.ts'
 import { logger } from './logger.ts'
 
 const FIRST_SECONDS = 15
-const client = new SQSClient({})
+const client = new SQSClient({ useQueueUrlAsEndpoint: false })
 
 /** Seconds until a message is tried again after its `receives`-th failure: 15 s, 1 min, 4 min, 16 min. */
 export const backOff = (receives: number): number => FIRST_SECONDS * 4 ** Math.min(Math.max(receives, 1) - 1, 3)

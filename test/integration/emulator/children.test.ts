@@ -98,10 +98,19 @@ describe('ports', () => {
     const before = await rememberedPorts(file)
     const squatter = createServer()
     await new Promise<void>((resolve) => squatter.listen(before.aws, '127.0.0.1', resolve))
-    const after = await rememberedPorts(file)
+    const after = await rememberedPorts(file, 0)
     expect(after.aws).not.toBe(before.aws)
     expect(after.chain).toBe(before.chain)
     squatter.close()
+  })
+
+  test('a remembered port that a killed predecessor is about to let go of is waited for', async () => {
+    const file = join(dir, 'ports.json')
+    const before = await rememberedPorts(file)
+    const dying = createServer()
+    await new Promise<void>((resolve) => dying.listen(before.aws, '127.0.0.1', resolve))
+    setTimeout(() => dying.close(), 300)
+    expect(await rememberedPorts(file)).toEqual(before)
   })
 })
 
