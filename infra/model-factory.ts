@@ -1,31 +1,15 @@
 import { Aws, Duration } from 'aws-cdk-lib'
-import { Rule } from 'aws-cdk-lib/aws-events'
-import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets'
-import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
-import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs'
-import {
-  Choice,
-  Condition,
-  CustomState,
-  DefinitionBody,
-  JsonPath,
-  LogLevel,
-  StateMachine,
-  TaskInput,
-  Wait,
-  WaitTime,
-} from 'aws-cdk-lib/aws-stepfunctions'
-import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks'
+import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions'
 import { Construct } from 'constructs'
 import type { Environment } from '#schema/env'
 import type { Doors } from './api.ts'
-import { flowLogs } from './constructs/flow-logs.ts'
 import { House } from './constructs/house.ts'
 import { HouseFunction } from './constructs/house-function.ts'
-import { deadLetterAlarm } from './constructs/work-queue.ts'
 import type { Images } from './images.ts'
 import { PLATFORM_PAYEE } from './settlement-parties.ts'
 import type { Storage } from './storage.ts'
+import { settleWhenStopped, trainingFlow } from './training-flow.ts'
+import { trainingRoleOf } from './training-role.ts'
 
 /** From a recipe to a named adapter: routes, and the training flow around SageMaker. */
 export class ModelFactory extends Construct {
@@ -48,7 +32,7 @@ export class ModelFactory extends Construct {
         ['Query', 'GetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'].map((a) => `dynamodb:${a}`),
         [ledger.tableArn],
       )
-    const trainingRole = this.#trainingRole()
+    const trainingRole = trainingRoleOf(this, storage)
     images.grantPull(trainingRole)
     const read = ['dynamodb:GetItem']
     const write = ['dynamodb:GetItem', 'dynamodb:UpdateItem']
@@ -102,8 +86,8 @@ export class ModelFactory extends Construct {
       ledgerTable,
       write,
     ).allow(['dynamodb:Query', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'], [ledger.tableArn])
-    this.flow = this.#flow(trainingRole, { prepare, register, complete, fail, ensureHosting })
-    this.#onStopped(fail)
+    this.flow = trainingFlow(this, trainingRole, { prepare, register, complete, fail, ensureHosting })
+    settleWhenStopped(this, this.flow, fail)
 
     const price = { TRAINING_PRICE_PER_SECOND: config.training.pricePerSecond }
     const start = { TRAINING_STATE_MACHINE_ARN: this.flow.stateMachineArn }
@@ -195,148 +179,5 @@ export class ModelFactory extends Construct {
       memoryMb,
     })
     return registryActions.length > 0 ? made.allow(registryActions, [this.#storage.registry.tableArn]) : made
-  }
-
-  /** prepare -> train -> register -> endpoints answer -> complete; whatever fails says why on the training. */
-  #flow(
-    trainingRole: Role,
-    steps: Record<'prepare' | 'register' | 'complete' | 'fail' | 'ensureHosting', HouseFunction>,
-  ): StateMachine {
-    const training = { trainingId: JsonPath.stringAt('$.trainingId'), attempt: JsonPath.numberAt('$.attempt') }
-    const step = (id: string, lambdaFunction: HouseFunction, payload: object, resultPath?: string) =>
-      new LambdaInvoke(this, id, {
-        lambdaFunction,
-        payload: TaskInput.fromObject(payload as Record<string, unknown>),
-        payloadResponseOnly: true,
-        retryOnServiceExceptions: true,
-        ...(resultPath ? { resultPath } : {}),
-      })
-    const prepare = step('Prepare', steps.prepare, training)
-    // CDK's own task lacks spot, checkpoints and uncompressed output: the request is made by the step before.
-    const train = new CustomState(this, 'Train', {
-      stateJson: {
-        Type: 'Task',
-        Resource: `arn:${Aws.PARTITION}:states:::sagemaker:createTrainingJob.sync`,
-        InputPath: '$.request',
-        ResultPath: '$.job',
-      },
-    })
-    const register = step('Register', steps.register, training, '$.registered')
-    const hosting = step(
-      'EnsureHosting',
-      steps.ensureHosting,
-      { baseId: JsonPath.stringAt('$.baseId'), rank: JsonPath.numberAt('$.rank') },
-      '$.hosting',
-    )
-    const charged = { ...training, job: JsonPath.objectAt('$.job') }
-    const complete = step('Complete', steps.complete, charged, JsonPath.DISCARD)
-    const fail = step('Fail', steps.fail, { ...training, error: JsonPath.objectAt('$.error') })
-    for (const state of [prepare, train, register, hosting, complete]) state.addCatch(fail, { resultPath: '$.error' })
-    // Throttled job starts come back after 10, 20, 40 ... s: ten minutes in all.
-    train.addRetry({
-      errors: ['SageMaker.AmazonSageMakerException', 'ThrottlingException'],
-      interval: Duration.seconds(10),
-      backoffRate: 2,
-      maxAttempts: 6,
-    })
-
-    const wait = new Wait(this, 'EndpointStarts', { time: WaitTime.duration(Duration.seconds(2)) }).next(hosting)
-    hosting.next(
-      new Choice(this, 'EndpointAnswers')
-        .when(Condition.booleanEquals('$.hosting.ready', true), complete)
-        .otherwise(wait),
-    )
-    const flow = new StateMachine(this, 'Flow', {
-      definitionBody: DefinitionBody.fromChainable(prepare.next(train).next(register).next(hosting)),
-      // Spot may wait as long as it may run (2 x 5 days), then registering and hosting: below this a hold lives.
-      timeout: Duration.days(12),
-      tracingEnabled: true,
-      logs: { destination: flowLogs(this), level: LogLevel.ALL, includeExecutionData: false },
-    })
-    const jobs = `arn:${Aws.PARTITION}:sagemaker:${Aws.REGION}:${Aws.ACCOUNT_ID}:training-job/*`
-    flow.addToRolePolicy(
-      new PolicyStatement({
-        actions: [
-          'sagemaker:CreateTrainingJob',
-          'sagemaker:DescribeTrainingJob',
-          'sagemaker:StopTrainingJob',
-          'sagemaker:AddTags',
-          'sagemaker:ListTags',
-        ],
-        resources: [jobs],
-      }),
-    )
-    flow.addToRolePolicy(
-      new PolicyStatement({
-        actions: ['iam:PassRole'],
-        resources: [trainingRole.roleArn],
-        conditions: { StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' } },
-      }),
-    )
-    // The managed rule by which Step Functions hears of the job's end (developer guide, "Service integration IAM").
-    flow.addToRolePolicy(
-      new PolicyStatement({
-        actions: ['events:PutTargets', 'events:PutRule', 'events:DescribeRule'],
-        resources: [
-          `arn:${Aws.PARTITION}:events:${Aws.REGION}:${Aws.ACCOUNT_ID}:rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule`,
-        ],
-      }),
-    )
-    return flow
-  }
-
-  /** A flow that was stopped from outside, or died, could not say so: its money goes back all the same. */
-  #onStopped(fail: HouseFunction): void {
-    const deadLetterQueue = new Queue(this, 'DeadLetters', {
-      encryption: QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
-      retentionPeriod: Duration.days(14),
-    })
-    deadLetterAlarm(this, deadLetterQueue, 'Money held for a training that ended stays locked until its hold expires.')
-    new Rule(this, 'OnStopped', {
-      description: 'A training flow ended without its own last step',
-      eventPattern: {
-        source: ['aws.states'],
-        detailType: ['Step Functions Execution Status Change'],
-        detail: { stateMachineArn: [this.flow.stateMachineArn], status: ['FAILED', 'TIMED_OUT', 'ABORTED'] },
-      },
-      targets: [new LambdaFunction(fail, { deadLetterQueue, retryAttempts: 8, maxEventAge: Duration.hours(2) })],
-    })
-  }
-
-  /** Training reads its channels and writes its output; it has no network beside. */
-  #trainingRole(): Role {
-    const { models } = this.#storage
-    const role = new Role(this, 'TrainingRole', {
-      assumedBy: new ServicePrincipal('sagemaker.amazonaws.com'),
-      description: 'Execution role of training jobs',
-    })
-    role.addToPolicy(
-      new PolicyStatement({
-        actions: ['s3:GetObject'],
-        resources: [models.arnForObjects('bases/*'), models.arnForObjects('trainings/*')],
-      }),
-    )
-    role.addToPolicy(
-      new PolicyStatement({
-        actions: ['s3:PutObject', 's3:AbortMultipartUpload'],
-        resources: [models.arnForObjects('trainings/*')],
-      }),
-    )
-    role.addToPolicy(new PolicyStatement({ actions: ['s3:ListBucket'], resources: [models.bucketArn] }))
-    role.addToPolicy(
-      new PolicyStatement({
-        actions: ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents', 'logs:DescribeLogStreams'],
-        resources: [`arn:${Aws.PARTITION}:logs:${Aws.REGION}:${Aws.ACCOUNT_ID}:log-group:/aws/sagemaker/TrainingJobs*`],
-      }),
-    )
-    role.addToPolicy(
-      new PolicyStatement({
-        actions: ['cloudwatch:PutMetricData'],
-        resources: ['*'],
-        conditions: { StringEquals: { 'cloudwatch:namespace': '/aws/sagemaker/TrainingJobs' } },
-      }),
-    )
-    return role
   }
 }
