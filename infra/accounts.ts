@@ -89,6 +89,7 @@ export class Accounts extends Construct {
         READ,
         chain,
       ),
+      linkPayer: door('LinkPayer', 'link-payer', 'Declare a payer as linked to oneself', ['dynamodb:PutItem']),
       createKey: door('CreateKey', 'create-key', 'Make an API key', ['dynamodb:PutItem']),
       listKeys: door('ListKeys', 'list-keys', 'List API keys', READ),
       revokeKey: door('RevokeKey', 'revoke-key', 'Revoke an API key', [...READ, 'dynamodb:UpdateItem']),

@@ -1,12 +1,17 @@
-import { Aws, Duration } from 'aws-cdk-lib'
+import { Duration } from 'aws-cdk-lib'
 import type { ITable } from 'aws-cdk-lib/aws-dynamodb'
+import { Rule } from 'aws-cdk-lib/aws-events'
+import { SqsQueue } from 'aws-cdk-lib/aws-events-targets'
 import { FilterCriteria, FilterRule, StartingPosition } from 'aws-cdk-lib/aws-lambda'
 import { DynamoEventSource, SqsDlq } from 'aws-cdk-lib/aws-lambda-event-sources'
+import type { Bucket } from 'aws-cdk-lib/aws-s3'
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
+import { scoringPlaces } from '#schema/scoring'
 import type { Doors } from './api.ts'
 import { House } from './constructs/house.ts'
 import { HouseFunction } from './constructs/house-function.ts'
+import { logAlarm } from './constructs/log-alarm.ts'
 import { HouseSchedule } from './constructs/schedule.ts'
 import { deadLetterAlarm, WorkQueue } from './constructs/work-queue.ts'
 import type { Storage } from './storage.ts'
@@ -18,8 +23,13 @@ export class Attribution extends Construct {
   /** Completed receipts, on their way to the receipt log. */
   readonly receiptLog: WorkQueue
 
-  constructor(scope: Construct, id: string, { storage }: { storage: Storage }) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { storage, influenceEndpoints }: { storage: Storage; influenceEndpoints: string },
+  ) {
     super(scope, id)
+    const { config } = House.of(this)
     const { registry, ledger, data, models, receipts, transcriptsKey } = storage
     const attributions = new WorkQueue(this, 'Attributions', {
       workerTimeout: Duration.minutes(5),
@@ -30,42 +40,55 @@ export class Attribution extends Construct {
       errorImpact: 'The epoch cannot close: completed receipts are missing in its log.',
     })
 
-    const worker = new HouseFunction(this, 'Attribute', {
-      door: 'attribution/attribute-receipts',
-      description: 'Provenance, influence and shares of settled receipts',
-      environment: {
-        LEDGER_TABLE: ledger.tableName,
-        REGISTRY_TABLE: registry.tableName,
-        DATA_BUCKET: data.bucketName,
-        MODELS_BUCKET: models.bucketName,
-        RECEIPTS_BUCKET: receipts.bucketName,
-      },
-      timeout: Duration.minutes(5),
-      memoryMb: 2048,
-    })
-      .allow(['dynamodb:GetItem', 'dynamodb:UpdateItem'], [ledger.tableArn])
-      .allow(['dynamodb:GetItem', 'dynamodb:Query'], [registry.tableArn])
-      .allow(
-        ['s3:GetObject'],
-        [
-          data.arnForObjects('datanets/*'),
-          models.arnForObjects('bases/*/unigram.bin'),
-          receipts.arnForObjects('transcripts/*'),
-        ],
-      )
-      // Without it S3 answers 403 for a missing object, and a gone transcript would look like a fault.
-      .allow(['s3:ListBucket'], [data.bucketArn, receipts.bucketArn])
-      .allow(['kms:Decrypt'], [transcriptsKey.keyArn])
-      .allow(
-        ['sagemaker:InvokeEndpoint'],
-        [`arn:${Aws.PARTITION}:sagemaker:${Aws.REGION}:${Aws.ACCOUNT_ID}:endpoint/*`],
-      )
-    const { batchSize, batchSeconds, concurrency } = House.of(this).config.attribution
-    attributions.feeds(worker, {
+    const reads = [
+      data.arnForObjects('datanets/*'),
+      models.arnForObjects('bases/*/unigram.bin'),
+      receipts.arnForObjects('transcripts/*'),
+    ]
+    const worker = (name: string, door: string, description: string, alsoReads: string[] = []) =>
+      new HouseFunction(this, name, {
+        door,
+        description,
+        environment: {
+          LEDGER_TABLE: ledger.tableName,
+          REGISTRY_TABLE: registry.tableName,
+          DATA_BUCKET: data.bucketName,
+          MODELS_BUCKET: models.bucketName,
+          RECEIPTS_BUCKET: receipts.bucketName,
+          SCORING_GIVE_UP_HOURS: String(config.attribution.giveUpHours),
+        },
+        timeout: Duration.minutes(5),
+        memoryMb: 2048,
+      })
+        .allow(['dynamodb:GetItem', 'dynamodb:UpdateItem'], [ledger.tableArn])
+        .allow(['dynamodb:GetItem', 'dynamodb:Query'], [registry.tableArn])
+        .allow(['s3:GetObject'], [...reads, ...alsoReads])
+        // Without it S3 answers 403 for a missing object, and a gone transcript would look like a fault.
+        .allow(['s3:ListBucket'], [data.bucketArn, receipts.bucketArn])
+        .allow(['kms:Decrypt'], [transcriptsKey.keyArn])
+    const attribute = worker(
+      'Attribute',
+      'attribution/attribute-receipts',
+      'Provenance and shares of settled receipts; asks for influence scores',
+    )
+      .allow(['s3:PutObject'], [receipts.arnForObjects(`${scoringPlaces.asked}*`)])
+      .allow(['kms:GenerateDataKey'], [transcriptsKey.keyArn])
+      .allow(['sagemaker:InvokeEndpointAsync'], [influenceEndpoints])
+    const { batchSize, batchSeconds, concurrency } = config.attribution
+    attributions.feeds(attribute, {
       batchSize,
       batchWindow: Duration.seconds(batchSeconds),
       maxConcurrency: concurrency,
     })
+
+    const collect = worker(
+      'CollectScores',
+      'attribution/collect-scores',
+      'Completes receipts whose scores have come; asks again for those whose scoring failed',
+      [scoringPlaces.answers, scoringPlaces.failures].map((place) => receipts.arnForObjects(`${place}*`)),
+    ).allow(['sqs:SendMessage'], [attributions.queue.queueArn])
+    collect.addEnvironment('ATTRIBUTION_QUEUE_URL', attributions.queue.queueUrl)
+    this.#scores(receipts, collect)
 
     const enqueue = new HouseFunction(this, 'Enqueue', {
       door: 'attribution/enqueue-receipts',
@@ -89,7 +112,11 @@ export class Attribution extends Construct {
         retryAttempts: 10,
         maxRecordAge: Duration.hours(6),
         onFailure: new SqsDlq(streamFailures),
-        filters: [FilterCriteria.filter({ dynamodb: { Keys: { PK: { S: FilterRule.beginsWith('RECEIPT#') } } } })],
+        filters: [
+          FilterCriteria.filter({
+            dynamodb: { Keys: { PK: { S: FilterRule.beginsWith('RECEIPT#') }, SK: { S: FilterRule.isEqual('META') } } },
+          }),
+        ],
       }),
     )
 
@@ -135,5 +162,38 @@ export class Attribution extends Construct {
         `${ledger.tableArn}/index/GSI1`,
       ]),
     }
+  }
+
+  /** What the influence endpoints leave in S3, answers and failures alike, reaches their worker. */
+  #scores(receipts: Bucket, collect: HouseFunction): void {
+    const scores = new WorkQueue(this, 'Scores', {
+      workerTimeout: Duration.minutes(5),
+      errorImpact:
+        'Receipts wait though their scores have come, and are completed without after attribution.giveUpHours.',
+    })
+    scores.feeds(collect, { batchSize: 10, maxConcurrency: 10 })
+    logAlarm(this, 'ScoringFailed', collect, 'scoring failed', {
+      errorImpact:
+        'Contributors wait for their share: scoring is repeated, and given up after attribution.giveUpHours.',
+      runbook: 'scoring-failed',
+    })
+    new Rule(this, 'OnScores', {
+      description: 'An influence endpoint left an answer or a failure',
+      eventPattern: {
+        source: ['aws.s3'],
+        detailType: ['Object Created'],
+        detail: {
+          bucket: { name: [receipts.bucketName] },
+          object: { key: [{ prefix: scoringPlaces.answers }, { prefix: scoringPlaces.failures }] },
+        },
+      },
+      targets: [
+        new SqsQueue(scores.queue, {
+          deadLetterQueue: scores.deadLetters,
+          retryAttempts: 8,
+          maxEventAge: Duration.hours(2),
+        }),
+      ],
+    })
   }
 }

@@ -59,6 +59,14 @@ export const Config = z.strictObject({
       dailyInstanceHours: z.number().int().min(0).default(0),
       /** Scale to zero: a pool that nobody asked for so long is taken down, and comes up again when it is asked. 0: never. */
       idleMinutes: z.number().int().min(0).default(0),
+      /** Instances of each base model's influence endpoint. 0 = none while nobody waits; equal numbers = no scaling. */
+      influence: z
+        .strictObject({
+          minInstances: z.number().int().min(0).max(20).default(0),
+          maxInstances: z.number().int().min(1).max(20).default(1),
+        })
+        .refine(({ minInstances, maxInstances }) => minInstances <= maxInstances, 'minInstances exceeds maxInstances')
+        .prefault({}),
     })
     .prefault({}),
   platform: z
@@ -100,6 +108,8 @@ export const Config = z.strictObject({
       batchSeconds: z.number().int().min(1).max(60).default(1),
       /** Workers at once; each may hold its own copy of the same shards. SQS asks for at least 2. */
       concurrency: z.number().int().min(2).max(1000).default(10),
+      /** A receipt whose influence scores did not come for so long is completed without them. */
+      giveUpHours: z.number().int().min(1).max(168).default(24),
     })
     .prefault({}),
   chain: Chain.optional(),

@@ -1,5 +1,5 @@
 import { Aws, CustomResource, Duration, Stack } from 'aws-cdk-lib'
-import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
+import type { Role } from 'aws-cdk-lib/aws-iam'
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager'
 import {
   Choice,
@@ -20,6 +20,8 @@ import { flowLogs } from './constructs/flow-logs.ts'
 import { House } from './constructs/house.ts'
 import { HouseFunction } from './constructs/house-function.ts'
 import { HouseSchedule } from './constructs/schedule.ts'
+import { allowRemoval, allowScaling } from './endpoint-scaling.ts'
+import { hostingRoleOf, influenceRoleOf } from './hosting-roles.ts'
 import type { Images } from './images.ts'
 import { PLATFORM_PAYEE } from './settlement-parties.ts'
 import type { Storage } from './storage.ts'
@@ -40,11 +42,16 @@ export class OpenLora extends Construct {
       description: 'Signs invocations of the serving image',
       generateSecretString: { passwordLength: 64, excludePunctuation: true },
     })
-    const hostingRole = this.#hostingRole(storage, secret)
-    images.grantPull(hostingRole)
-    this.ensureHosting = this.#ensureHosting(storage, images, hostingRole, secret)
+    const hostingRole = hostingRoleOf(this, storage, secret)
+    const influenceRole = influenceRoleOf(this, storage)
+    for (const role of [hostingRole, influenceRole]) images.grantPull(role)
+    this.ensureHosting = this.#ensureHosting(storage, images, { hostingRole, influenceRole }, secret)
     const wake = this.#wakeFlow()
-    this.#janitor(storage)
+    const removeEndpoints = this.#janitor(storage)
+    if (config.hosting.influence.minInstances < config.hosting.influence.maxInstances) {
+      allowScaling(this.ensureHosting, this.endpointPrefix)
+      allowRemoval(removeEndpoints, this.endpointPrefix)
+    }
 
     const infer = new HouseFunction(this, 'Infer', {
       door: 'open-lora/infer',
@@ -93,7 +100,12 @@ export class OpenLora extends Construct {
     this.doors = { chatCompletion: infer, completion: infer, listModels }
   }
 
-  #ensureHosting(storage: Storage, images: Images, hostingRole: Role, secret: Secret): HouseFunction {
+  #ensureHosting(
+    storage: Storage,
+    images: Images,
+    { hostingRole, influenceRole }: { hostingRole: Role; influenceRole: Role },
+    secret: Secret,
+  ): HouseFunction {
     const { hosting } = House.of(this).config
     return new HouseFunction(this, 'EnsureHosting', {
       door: 'open-lora/ensure-hosting',
@@ -111,6 +123,10 @@ export class OpenLora extends Construct {
         HOSTING_SHARDS: String(hosting.shards),
         HOSTING_ACCOUNT_QUOTA: String(hosting.accountQuota),
         HOSTING_DAILY_HOURS: String(hosting.dailyInstanceHours),
+        INFLUENCE_ROLE_ARN: influenceRole.roleArn,
+        ...this.#influenceInstances(),
+        RECEIPTS_BUCKET: storage.receipts.bucketName,
+        SCORING_KEY_ARN: storage.transcriptsKey.keyArn,
       },
     })
       .allow(['dynamodb:GetItem', 'dynamodb:PutItem'], [storage.registry.tableArn])
@@ -125,9 +141,14 @@ export class OpenLora extends Construct {
         this.#ownResources(),
       )
       .allow(['sagemaker:ListEndpoints'], ['*'])
-      .allow(['iam:PassRole'], [hostingRole.roleArn], {
+      .allow(['iam:PassRole'], [hostingRole.roleArn, influenceRole.roleArn], {
         StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' },
       })
+  }
+
+  #influenceInstances(): { INFLUENCE_MIN_INSTANCES: string; INFLUENCE_MAX_INSTANCES: string } {
+    const { minInstances, maxInstances } = House.of(this).config.hosting.influence
+    return { INFLUENCE_MIN_INSTANCES: String(minInstances), INFLUENCE_MAX_INSTANCES: String(maxInstances) }
   }
 
   /** Models, configurations and endpoints that carry this stack's prefix. */
@@ -157,7 +178,7 @@ export class OpenLora extends Construct {
   }
 
   /** Takes down what failed, idles or belongs to nobody; and everything, when the stack goes. */
-  #janitor(storage: Storage): void {
+  #janitor(storage: Storage): HouseFunction {
     const { hosting } = House.of(this).config
     const remove = [
       'sagemaker:DeleteEndpoint',
@@ -195,7 +216,7 @@ export class OpenLora extends Construct {
     const removeAll = new HouseFunction(this, 'RemoveEndpoints', {
       door: 'open-lora/remove-endpoints',
       description: 'With the stack go the endpoints that it started',
-      environment: { ENDPOINT_PREFIX: this.endpointPrefix },
+      environment: { ENDPOINT_PREFIX: this.endpointPrefix, ...this.#influenceInstances() },
       timeout: Duration.minutes(15),
     })
       .allow(remove, this.#ownResources())
@@ -206,25 +227,7 @@ export class OpenLora extends Construct {
     })
     // Taken down first: its function still has its grants then, and the roles that the containers run under are there.
     endpoints.node.addDependency(removeAll.role!)
-    endpoints.node.addDependency(this.node.findChild('HostingRole'))
-  }
-
-  /** Serving reads bases and adapters, and the secret that it checks; it writes nothing but its logs. */
-  #hostingRole(storage: Storage, secret: Secret): Role {
-    const role = new Role(this, 'HostingRole', {
-      assumedBy: new ServicePrincipal('sagemaker.amazonaws.com'),
-      description: 'Execution role of the serving containers',
-    })
-    const allow = (actions: string[], resources: string[], conditions?: Record<string, unknown>) =>
-      role.addToPolicy(new PolicyStatement({ actions, resources, ...(conditions ? { conditions } : {}) }))
-    allow(['s3:GetObject'], [storage.models.arnForObjects('bases/*'), storage.models.arnForObjects('adapters/*')])
-    allow(['s3:ListBucket'], [storage.models.bucketArn], { StringLike: { 's3:prefix': ['bases/*', 'adapters/*'] } })
-    allow(['secretsmanager:GetSecretValue'], [secret.secretArn])
-    allow(
-      ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents'],
-      [`arn:${Aws.PARTITION}:logs:${Aws.REGION}:${Aws.ACCOUNT_ID}:log-group:/aws/sagemaker/*`],
-    )
-    allow(['cloudwatch:PutMetricData'], ['*'], { StringEquals: { 'cloudwatch:namespace': '/aws/sagemaker/Endpoints' } })
-    return role
+    endpoints.node.addDependency(this.node.findChild('HostingRole'), this.node.findChild('InfluenceRole'))
+    return removeAll
   }
 }

@@ -8,6 +8,7 @@ import type { Config } from './config.ts'
 import type { Bundles } from './constructs/bundles.ts'
 import { House } from './constructs/house.ts'
 import { Datanets } from './datanets.ts'
+import { influenceEndpoints } from './endpoint-scaling.ts'
 import { Images } from './images.ts'
 import { ModelFactory } from './model-factory.ts'
 import { OpenLora } from './open-lora.ts'
@@ -31,7 +32,10 @@ export class OpenLedgerStack extends Stack {
       images,
       ensureHosting: openLora.ensureHosting,
     })
-    const attribution = new Attribution(this, 'Attribution', { storage })
+    const attribution = new Attribution(this, 'Attribution', {
+      storage,
+      influenceEndpoints: influenceEndpoints(openLora.endpointPrefix),
+    })
     const datanets = new Datanets(this, 'Datanets', { storage, buildShard: attribution.buildShard })
     const settlement = new Settlement(this, 'Settlement', { storage, receiptLog: attribution.receiptLog })
     new Api(this, 'Api', {

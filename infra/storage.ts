@@ -96,6 +96,7 @@ export class Storage extends Construct {
       description: 'Transcripts and receipts',
     })
     this.receipts = bucket('Receipts', {
+      eventBridgeEnabled: true,
       encryption: BucketEncryption.KMS,
       encryptionKey: this.transcriptsKey,
       bucketKeyEnabled: true,
@@ -103,6 +104,12 @@ export class Storage extends Construct {
         {
           id: 'expire-transcripts',
           prefix: 'transcripts/',
+          expiration: Duration.days(30),
+          noncurrentVersionExpiration: Duration.days(1),
+        },
+        {
+          id: 'expire-scoring',
+          prefix: 'scoring/',
           expiration: Duration.days(30),
           noncurrentVersionExpiration: Duration.days(1),
         },

@@ -83,6 +83,8 @@ function settings(
     logRetentionDays: 7,
     images: { fineTune: image('fine-tune'), openLora: image('open-lora'), influence: image('influence') },
     training: { spot: false },
+    // The embedded AWS has no Application Auto Scaling: one instance, always.
+    hosting: { influence: { minInstances: 1, maxInstances: 1 } },
     epoch: { schedule: 'rate(1 day)', settleEvery: 'rate(1 minute)', graceSeconds: 2 },
     ...(on
       ? {

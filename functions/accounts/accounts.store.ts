@@ -53,6 +53,15 @@ export class AccountBook {
     }
   }
 
+  /**
+   * `owner` declares that `payer` is on its side (attribution.md C, linked payers). Only the declarer loses by it, so
+   * nobody is asked; it stays, so that nobody takes it back for one inference.
+   */
+  async linkPayer(owner: string, payer: string): Promise<{ owner: string; payer: string }> {
+    await this.#records.put(keys.linkedPayer(payer, owner), { owner, payer })
+    return { owner, payer }
+  }
+
   async addKey(key: ApiKey, hash: string): Promise<void> {
     await this.#records.create(keys.apiKey(hash), key)
     await this.#records.create(keys.accountKey(key.accountId, key.id), { ...key, hash })

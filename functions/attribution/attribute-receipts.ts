@@ -1,5 +1,6 @@
-import type { Attribution, Billing, Transcript } from '#schema/receipt'
+import type { Attribution, Billing, Scoring, Transcript } from '#schema/receipt'
 import { attribute, type InfluenceAnswer, type SearchedShard } from './evidence.ts'
+import { influenceOn, receiptsOf, type ScoringReply } from './scoring.ts'
 import { TRAINING_ATTRIBUTION } from './training-receipt.ts'
 
 export interface AttributionPorts {
@@ -12,16 +13,26 @@ export interface AttributionPorts {
     minLength: number,
   ): Promise<{ shards: SearchedShard[]; missing: string[] }>
   unigram(baseId: string): Promise<Uint32Array>
-  influence(
-    adapterId: string,
-    baseId: string,
-    transcripts: readonly Transcript[],
-  ): Promise<Map<string, InfluenceAnswer>>
+  /** Digest of the adapter's influence store, null when it has none. */
+  storeDigest(adapterId: string): Promise<string | null>
+  /** How the scoring of a receipt stands; undefined when it was never asked for. */
+  scoring(receiptId: string): Promise<Scoring | undefined>
+  /** Asks for scores and notes that; they come later, as an event that `attributeScored` takes, or `takeFailure`. */
+  ask(adapterId: string, baseId: string, transcripts: readonly Transcript[]): Promise<void>
   complete(receiptId: string, attribution: Attribution): Promise<void>
+  now(): Date
+  /** A receipt without scores after this long is completed without influence. */
+  giveUpMs: number
+}
+
+interface Work {
+  billing: Billing
+  transcript: Transcript | undefined
 }
 
 /**
- * Attributes a batch of receipts, adapter by adapter, so that shards and influence stores are loaded once a batch.
+ * Attributes a batch of receipts, adapter by adapter, so that shards are loaded once a batch. Receipts that need
+ * influence are asked for, unless an answer is due, and stay pending until their scores have come.
  * Returns the receipts that failed; they stay pending and come again. A receipt is completed once, whoever comes first.
  */
 export const attributeReceipts = async (
@@ -30,7 +41,7 @@ export const attributeReceipts = async (
   onFailure: (receiptIds: string[], error: unknown) => void,
 ): Promise<string[]> => {
   const failed: string[] = []
-  for (const work of (await pendingByAdapter(ports, receiptIds)).values()) {
+  for (const work of Map.groupBy(await pending(ports, receiptIds), ({ billing }) => billing.adapterId).values()) {
     try {
       const trainings = work.filter(({ billing }) => billing.training)
       for (const { billing } of trainings) await ports.complete(billing.receiptId, TRAINING_ATTRIBUTION)
@@ -45,27 +56,61 @@ export const attributeReceipts = async (
   return failed
 }
 
-interface Work {
-  billing: Billing
-  transcript: Transcript | undefined
+/** Completes the receipts whose scores have come. Throws when that fails: the event then comes again. */
+export const attributeScored = async (ports: AttributionPorts, reply: ScoringReply): Promise<void> => {
+  const work = (await pending(ports, receiptsOf(reply))).filter(({ billing }) => billing.adapterId === reply.adapter)
+  if (work.length === 0) return
+  const digest = await ports.storeDigest(reply.adapter)
+  await completeAll(ports, work, ({ transcript }) =>
+    transcript && digest ? influenceOn(transcript, reply, digest) : null,
+  )
 }
 
-const pendingByAdapter = async (
-  ports: AttributionPorts,
-  receiptIds: readonly string[],
-): Promise<Map<string, Work[]>> => {
-  const work = new Map<string, Work[]>()
-  for (const receiptId of new Set(receiptIds)) {
+/** Receipts and transcripts read at once: two small reads each, and a batch has up to 500. */
+const READ_AT_ONCE = 16
+
+const pending = async (ports: AttributionPorts, receiptIds: readonly string[]): Promise<Work[]> => {
+  const read = async (receiptId: string): Promise<Work[]> => {
     const { billing, done } = await ports.billing(receiptId)
-    if (done) continue
-    const list = work.get(billing.adapterId) ?? []
-    list.push({ billing, transcript: billing.training ? undefined : await ports.transcript(receiptId) })
-    work.set(billing.adapterId, list)
+    return done ? [] : [{ billing, transcript: billing.training ? undefined : await ports.transcript(receiptId) }]
   }
+  const ids = [...new Set(receiptIds)]
+  const work: Work[] = []
+  for (let i = 0; i < ids.length; i += READ_AT_ONCE)
+    work.push(...(await Promise.all(ids.slice(i, i + READ_AT_ONCE).map(read))).flat())
   return work
 }
 
 const attributeAdapter = async (ports: AttributionPorts, work: Work[]): Promise<void> => {
+  const { adapterId, baseId } = work[0]!.billing
+  const full = work.filter(({ billing, transcript }) => billing.attribution === 'full' && transcript?.choices.length)
+  const scored = full.length > 0 && (await ports.storeDigest(adapterId)) !== null ? new Set(full) : new Set<Work>()
+  const now = ports.now().getTime()
+  const due: Transcript[] = []
+  const late = new Map<Work, string>()
+  for (const one of scored) {
+    const scoring = await ports.scoring(one.billing.receiptId)
+    if (now - Date.parse(one.billing.createdAt) > ports.giveUpMs) late.set(one, gaveUp(ports.giveUpMs, scoring))
+    else if (!scoring || Date.parse(scoring.nextAt) <= now) due.push(one.transcript!)
+  }
+  if (due.length > 0) await ports.ask(adapterId, baseId, due)
+  await completeAll(
+    ports,
+    work.filter((one) => !scored.has(one) || late.has(one)),
+    (one) => (late.has(one) ? { failed: late.get(one)! } : null),
+  )
+}
+
+const gaveUp = (ms: number, scoring: Scoring | undefined): string =>
+  `no scores within ${Math.round(ms / 3_600_000)} hours${scoring?.failure ? ` (${scoring.failure})` : ''}`
+
+/** All of one adapter. */
+const completeAll = async (
+  ports: AttributionPorts,
+  work: readonly Work[],
+  influence: (one: Work) => InfluenceAnswer,
+): Promise<void> => {
+  if (work.length === 0) return
   const { billing: first } = work[0]!
   const outputs = new Set(
     work.flatMap(({ transcript }) => transcript?.choices.map((choice) => choice.outputText) ?? []),
@@ -75,14 +120,6 @@ const attributeAdapter = async (ports: AttributionPorts, work: Work[]): Promise<
     ports.search(first.datanets, [...outputs], shortest),
     ports.unigram(first.baseId),
   ])
-  const asked = work.flatMap(({ billing, transcript }) =>
-    billing.attribution === 'full' && transcript && transcript.choices.length > 0 ? [transcript] : [],
-  )
-  const influence =
-    asked.length > 0 ? await ports.influence(first.adapterId, first.baseId, asked) : new Map<string, InfluenceAnswer>()
-  for (const { billing, transcript } of work)
-    await ports.complete(
-      billing.receiptId,
-      attribute(billing, transcript, found, unigram, influence.get(billing.receiptId) ?? null),
-    )
+  for (const one of work)
+    await ports.complete(one.billing.receiptId, attribute(one.billing, one.transcript, found, unigram, influence(one)))
 }

@@ -20,6 +20,10 @@ export const ledgerKeys = {
   minute: (keyId: string, minute: number) => ({ PK: `BUDGET#${keyId}`, SK: `MINUTE#${minute}` }),
   attempt: (receiptId: string) => ({ PK: `ATTEMPT#${receiptId}`, SK: 'META' }),
   receipt: (receiptId: string) => ({ PK: `RECEIPT#${receiptId}`, SK: 'META' }),
+  /** How the scoring of a pending receipt stands. */
+  scoring: (receiptId: string) => ({ PK: `RECEIPT#${receiptId}`, SK: 'SCORING' }),
+  /** Which receipts a scoring request asked for, by the object that would say that it failed. */
+  scoringRequest: (failureKey: string) => ({ PK: `SCORING#${failureKey}`, SK: 'META' }),
   epoch: (n: number) => ({ PK: `EPOCH#${String(n).padStart(10, '0')}`, SK: 'META' }),
   epochCount: (n: number, shard: number) => ({ PK: `EPOCH#${String(n).padStart(10, '0')}`, SK: `COUNT#${shard}` }),
   currentEpoch: { PK: 'EPOCH#CURRENT', SK: 'META' },

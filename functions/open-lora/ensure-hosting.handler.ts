@@ -3,6 +3,8 @@ import { Records } from '#registry/records.store'
 import { now } from '#runtime/clock'
 import { environment } from '#runtime/environment'
 import { BaseId } from '#schema/ids'
+import { scoringPlaces } from '#schema/scoring'
+import { EndpointScaling } from './endpoint-scaling.client.ts'
 import { Hosting } from './hosting.client.ts'
 import { HostingDays } from './hosting-days.store.ts'
 import { PoolBook } from './pool-book.store.ts'
@@ -21,12 +23,20 @@ const env = environment(
   'HOSTING_SHARDS',
   'HOSTING_ACCOUNT_QUOTA',
   'HOSTING_DAILY_HOURS',
+  'INFLUENCE_ROLE_ARN',
+  'INFLUENCE_MIN_INSTANCES',
+  'INFLUENCE_MAX_INSTANCES',
+  'RECEIPTS_BUCKET',
+  'SCORING_KEY_ARN',
 )
 const records = new Records(env.REGISTRY_TABLE)
 const pools = new PoolBook(records)
 const days = new HostingDays(records)
+const scaling = new EndpointScaling({
+  min: Number(env.INFLUENCE_MIN_INSTANCES),
+  max: Number(env.INFLUENCE_MAX_INSTANCES),
+})
 const hosting = new Hosting({
-  roleArn: env.HOSTING_ROLE_ARN,
   instanceType: env.HOSTING_INSTANCE_TYPE,
   prefix: env.ENDPOINT_PREFIX,
   maxEndpoints: Number(env.MAX_ENDPOINTS),
@@ -42,6 +52,7 @@ export const handler = async (event: unknown): Promise<{ ready: boolean }> => {
   const serving = servingNames(env.ENDPOINT_PREFIX, baseId, bucket, Number(env.HOSTING_SHARDS)).map((name) => ({
     name,
     image: env.OPEN_LORA_IMAGE,
+    roleArn: env.HOSTING_ROLE_ARN,
     environment: {
       ...shared,
       OPEN_LORA_MODE: 'hosting',
@@ -53,12 +64,19 @@ export const handler = async (event: unknown): Promise<{ ready: boolean }> => {
     name: influenceName(env.ENDPOINT_PREFIX, baseId),
     image: env.INFLUENCE_IMAGE,
     environment: shared,
+    roleArn: env.INFLUENCE_ROLE_ARN,
+    async: {
+      answersUri: `s3://${env.RECEIPTS_BUCKET}/${scoringPlaces.answers}`,
+      failuresUri: `s3://${env.RECEIPTS_BUCKET}/${scoringPlaces.failures}`,
+      keyArn: env.SCORING_KEY_ARN,
+    },
   }
   const mayCreate = () => days.requireLeft(Number(env.HOSTING_DAILY_HOURS), now())
   let ready = true
   // One after the other: each looks at the limits with the ones before it in place.
   for (const container of [...serving, influence]) ready = (await hosting.ensure(container, mayCreate)) && ready
   if (!ready) return { ready }
+  await scaling.ensure(influence.name)
   const at = now().toISOString()
   const endpoints = serving.map(({ name }) => name)
   await pools.publish({ baseId, bucket, endpoints, usedAt: at, updatedAt: at }, influence.name)

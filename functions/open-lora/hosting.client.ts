@@ -18,9 +18,11 @@ export interface Container {
   name: string
   image: string
   environment: Record<string, string>
+  roleArn: string
+  /** Asynchronous endpoint: where answers and failures are written, and the key that encrypts them. */
+  async?: { answersUri: string; failuresUri: string; keyArn: string }
 }
 export interface HostingSettings {
-  roleArn: string
   instanceType: string
   /** Begins every name; also the value of the owner tag. */
   prefix: string
@@ -29,6 +31,9 @@ export interface HostingSettings {
   accountQuota: number
 }
 const OWNER_TAG = 'openledger:owner'
+
+/** The one production variant of every endpoint. */
+export const VARIANT = 'all'
 
 /** SageMaker endpoints of this deployment, made on demand and never twice: every name is derived, so a retry finds its own work. */
 export class Hosting {
@@ -125,8 +130,8 @@ export class Hosting {
       )
   }
 
-  async #create({ name, image, environment }: Container): Promise<void> {
-    const { roleArn, instanceType, prefix } = this.#settings
+  async #create({ name, image, environment, roleArn, async }: Container): Promise<void> {
+    const { instanceType, prefix } = this.#settings
     const Tags = [{ Key: OWNER_TAG, Value: prefix }]
     await unlessThere(() =>
       this.#client.send(
@@ -144,12 +149,25 @@ export class Hosting {
           EndpointConfigName: name,
           ProductionVariants: [
             {
-              VariantName: 'all',
+              VariantName: VARIANT,
               ModelName: name,
               InstanceType: instanceType as 'ml.g5.xlarge',
               InitialInstanceCount: 1,
             },
           ],
+          ...(async
+            ? {
+                AsyncInferenceConfig: {
+                  // The containers score one request at a time: what waits for its turn waits in SageMaker's queue.
+                  ClientConfig: { MaxConcurrentInvocationsPerInstance: 1 },
+                  OutputConfig: {
+                    S3OutputPath: async.answersUri,
+                    S3FailurePath: async.failuresUri,
+                    KmsKeyId: async.keyArn,
+                  },
+                },
+              }
+            : {}),
           Tags,
         }),
       ),

@@ -1,3 +1,4 @@
+import * as z from 'zod'
 import { keys, listing } from '#registry/keys'
 import type { Records } from '#registry/records.store'
 import { DatanetVersion } from '#schema/datanets'
@@ -63,9 +64,21 @@ export class Models {
     return found
   }
 
-  /** Accounts on the payer's side: its own. No other can be paid to its address (`functions/accounts`). */
-  async linkedTo(accountId: string): Promise<string[]> {
-    return [accountId]
+  /**
+   * Accounts on the payer's side: its own, and those that declared it (`linkPayer`). No other can be paid to its
+   * address (`functions/accounts`).
+   */
+  async linkedTo(payer: string): Promise<string[]> {
+    const linked = new Set([payer])
+    let cursor: string | undefined
+    do {
+      const page = await this.#records.list(z.object({ owner: z.string() }), keys.account(payer).PK, 'OWNER#', {
+        cursor,
+      })
+      for (const { owner } of page.items) linked.add(owner)
+      cursor = page.cursor ?? undefined
+    } while (cursor)
+    return [...linked].sort()
   }
 
   /** All names with the time and owner of what they point at. */

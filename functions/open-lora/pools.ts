@@ -22,3 +22,4 @@ export const endpointName = (prefix: string, baseId: string, part: string): stri
 export const servingNames = (prefix: string, baseId: string, bucket: number, shards: number): string[] =>
   Array.from({ length: shards }, (_, shard) => endpointName(prefix, baseId, `r${bucket}-${shard}`))
 export const influenceName = (prefix: string, baseId: string): string => endpointName(prefix, baseId, 'influence')
+export const isInfluence = (endpoint: string): boolean => endpoint.endsWith('-influence')

@@ -2,17 +2,29 @@ import type { CloudFormationCustomResourceEvent, Context } from 'aws-lambda'
 import { environment } from '#runtime/environment'
 import { logger } from '#runtime/logger'
 import { answerCloudFormation } from './cloudformation.client.ts'
+import { EndpointScaling } from './endpoint-scaling.client.ts'
 import { Hosting } from './hosting.client.ts'
+import { isInfluence } from './pools.ts'
 import { removeAll } from './remove-all.ts'
 
-const env = environment('ENDPOINT_PREFIX')
+const env = environment('ENDPOINT_PREFIX', 'INFLUENCE_MIN_INSTANCES', 'INFLUENCE_MAX_INSTANCES')
 const hosting = new Hosting({
   prefix: env.ENDPOINT_PREFIX,
-  roleArn: '',
   instanceType: '',
   maxEndpoints: 0,
   accountQuota: 0,
 })
+const scaling = new EndpointScaling({
+  min: Number(env.INFLUENCE_MIN_INSTANCES),
+  max: Number(env.INFLUENCE_MAX_INSTANCES),
+})
+const fleet = {
+  list: () => hosting.list(),
+  remove: async (name: string) => {
+    if (isInfluence(name)) await scaling.remove(name)
+    await hosting.remove(name)
+  },
+}
 /** Left to answer CloudFormation in, which otherwise waits an hour for nothing. */
 const ANSWER_MS = 20_000
 
@@ -20,8 +32,7 @@ const ANSWER_MS = 20_000
 export const handler = async (event: CloudFormationCustomResourceEvent, context: Context): Promise<void> => {
   let reason: string | undefined
   try {
-    if (event.RequestType === 'Delete')
-      await removeAll(hosting, () => context.getRemainingTimeInMillis() - ANSWER_MS > 0)
+    if (event.RequestType === 'Delete') await removeAll(fleet, () => context.getRemainingTimeInMillis() - ANSWER_MS > 0)
   } catch (error) {
     logger.error('endpoints are left', { error: error as Error })
     reason = (error as Error).message

@@ -13,7 +13,6 @@ const pools = new PoolBook(records)
 const days = new HostingDays(records)
 const hosting = new Hosting({
   prefix: env.ENDPOINT_PREFIX,
-  roleArn: '',
   instanceType: '',
   maxEndpoints: 0,
   accountQuota: 0,

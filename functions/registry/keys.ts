@@ -30,6 +30,8 @@ export const keys = {
   apiKey: (hash: string): Key => meta(`APIKEY#${hash}`),
   /** The one account whose wallet proved an address; written once, never given to another. */
   address: (address: string): Key => meta(`ADDRESS#${address}`),
+  /** `owner` has declared that `payer` is on its side. Stands with the payer, where the debit looks. */
+  linkedPayer: (payer: string, owner: string): Key => ({ PK: `ACCOUNT#${payer}`, SK: `OWNER#${owner}` }),
 }
 
 /** Partition of the listing index (GSI1) for kinds that are listed as a whole. */

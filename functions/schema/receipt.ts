@@ -121,6 +121,18 @@ export const Attribution = z.strictObject({
 })
 export type Attribution = z.output<typeof Attribution>
 
+/** How the scoring of a receipt stands that waits for its influence: asked, or failed and asked again at `nextAt`. */
+export const Scoring = z.strictObject({
+  state: z.enum(['asked', 'failed']),
+  attempts: z.number().int().min(1),
+  at: z.iso.datetime(),
+  /** Not asked again before. */
+  nextAt: z.iso.datetime(),
+  /** Why the last attempt that failed did: the influence image's code, `expired`, or `endpoint-failed`. */
+  failure: z.string().optional(),
+})
+export type Scoring = z.output<typeof Scoring>
+
 /** A completed receipt as it stands in the receipt log, one canonical JSON (RFC 8785) line each. */
 export const Receipt = z.strictObject({
   billing: Billing,

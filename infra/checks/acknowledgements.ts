@@ -66,7 +66,7 @@ export const ACKNOWLEDGED: Acknowledgement[] = [
   },
   {
     finding: /^IAM5\[Resource::<\w+\.Arn>:\*\]$/,
-    path: /\/(SchedulerRoleForTarget-\w+|\w*Flow)\//,
+    path: /\/(SchedulerRole|\w*Flow)\//,
     reason: 'The versions of the one function that the flow or schedule calls: what the CDK library grants by itself.',
   },
   {
@@ -75,9 +75,16 @@ export const ACKNOWLEDGED: Acknowledgement[] = [
     reason: 'Objects below one prefix of one bucket; their names are ids that do not exist at deploy time.',
   },
   {
-    finding: /^IAM5\[Resource::arn:.*:sagemaker:.*:(endpoint|endpoint-config|model|training-job)\/[\w-]*\*\]$/,
+    finding:
+      /^IAM5\[Resource::arn:.*:sagemaker:.*:(endpoint|endpoint-config|model|training-job)\/[\w-]*\*(-influence)?\]$/,
     path: /\/(ModelFactory|OpenLora|Attribution)\//,
     reason: 'Endpoints, models and jobs are made at run time, named by the digest of what they serve or train.',
+  },
+  {
+    finding:
+      /^IAM5\[Resource::arn:.*:(application-autoscaling:.*:scalable-target\/\*|cloudwatch:.*:alarm:[\w/-]+\*-influence(-wake|\/\*))\]$/,
+    path: /\/OpenLora\/(EnsureHosting|RemoveEndpoints)Role\//,
+    reason: 'Scaling of endpoints that are made at run time; targets get their id, and tracking its alarms, from AWS.',
   },
   {
     finding: /^IAM5\[Resource::arn:.*:states:.*:execution:.*\]$/,

@@ -1,4 +1,5 @@
-import { Duration } from 'aws-cdk-lib'
+import { Aws, Duration, Stack } from 'aws-cdk-lib'
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import type { IFunction } from 'aws-cdk-lib/aws-lambda'
 import { Schedule as At, ScheduleExpression, ScheduleTargetInput } from 'aws-cdk-lib/aws-scheduler'
 import { LambdaInvoke, StepFunctionsStartExecution } from 'aws-cdk-lib/aws-scheduler-targets'
@@ -28,6 +29,7 @@ export class HouseSchedule extends Construct {
     })
     deadLetterAlarm(this, deadLetters, props.errorImpact)
     const options = {
+      role: schedulerRole(this),
       deadLetterQueue: deadLetters,
       retryAttempts: 3,
       maxEventAge: Duration.hours(1),
@@ -42,4 +44,20 @@ export class HouseSchedule extends Construct {
           : new LambdaInvoke(props.target, options),
     })
   }
+}
+
+/** One role for all schedules of the stack, so that another schedule costs no role and no policy of its own. */
+const schedulerRole = (scope: Construct): Role => {
+  const stack = Stack.of(scope)
+  const found = stack.node.tryFindChild('SchedulerRole') as Role | undefined
+  return (
+    found ??
+    new Role(stack, 'SchedulerRole', {
+      // Only schedules of this account (EventBridge Scheduler user guide, "Confused deputy prevention").
+      assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } },
+      }),
+      description: 'Calls what is due on a schedule',
+    })
+  )
 }

@@ -18,6 +18,7 @@ const everybody = (status: number): Row => ({ others: status })
 const ROWS: Record<RouteId, Row> = {
   getAccount: everybody(OK),
   updateAccount: everybody(OK),
+  linkPayer: everybody(400), // without an account
   createKey: everybody(400), // without a name
   listKeys: everybody(OK),
   revokeKey: everybody(404), // the client's key is nobody else's

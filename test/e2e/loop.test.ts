@@ -194,6 +194,28 @@ test('200 requests of one account with transaction conflicts: no 5xx, and the mo
   expect(sum(before) - sum(after)).toBe(fees.reduce((total, fee) => total + fee, 0n))
 }, 240_000)
 
+test('after the burst the backlog drains: every answer gets its influence scores, and none is paid without', async () => {
+  const api = new ApiClient(run.api.baseUrl, run.keys.client)
+  const receipts = await until('the end of the backlog', 240, async () => {
+    const found = []
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const page = await api.get(`/receipts?limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`)
+      if (page.items.some(({ state }: { state: string }) => state === 'pending')) return undefined
+      found.push(...page.items)
+      cursor = page.cursor
+    }
+    return found
+  })
+  expect(receipts.length).toBeGreaterThanOrEqual(200)
+  for (const { attribution } of receipts) {
+    // An answer of no token has nothing that could be scored.
+    if (attribution.status === 'incomplete')
+      expect(attribution.missing).toEqual(['influence: influence.output_invalid'])
+    else expect(attribution.status).toBe('full')
+    if (attribution.status === 'incomplete') expect(attribution.pools.influence).toBe('0')
+  }
+}, 300_000)
+
 test('other people’s resources do not exist, and operators’ routes are closed', async () => {
   const [name] = Object.keys(run.people.contributors)
   const stranger = new ApiClient(run.api.baseUrl, run.people.curator)

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { App } from 'aws-cdk-lib'
 import { Match, Template } from 'aws-cdk-lib/assertions'
 import { describe, expect, test } from 'vitest'
+import { influenceName } from '../../functions/open-lora/pools.ts'
 import { loadConfig } from '../../infra/config.ts'
 import { OpenLedgerStack } from '../../infra/openledger-stack.ts'
 import { grantsOf } from './grants.ts'
@@ -146,6 +147,64 @@ describe('the stack', () => {
       expect(byId.get(queue)?.Type, queue).toBe('AWS::SQS::Queue')
       expect(alarms, queue).toContain(`"${queue}"`)
     }
+  })
+
+  test('of the receipts bucket influence containers read what they are asked and write answers, serving nothing', () => {
+    const grantsOf = (role: string) =>
+      resources(prod)
+        .filter(([id, { Type }]) => Type === 'AWS::IAM::Policy' && id.startsWith(`OpenLora${role}`))
+        .flatMap(([, { Properties }]) => (Properties['PolicyDocument'] as { Statement: Grant[] }).Statement)
+        .filter(({ Resource }) => JSON.stringify(Resource).includes('StorageReceipts'))
+        .map(({ Action, Resource }) => [
+          Action,
+          [...JSON.stringify(Resource).matchAll(/"\/([^"]+)"/g)].map(([, at]) => at),
+        ])
+    type Grant = { Action: string | string[]; Resource: unknown }
+    expect(grantsOf('HostingRole')).toEqual([])
+    expect(grantsOf('InfluenceRole')).toEqual([
+      ['s3:GetObject', ['scoring/asked/*']],
+      ['s3:PutObject', ['scoring/answers/*', 'scoring/failures/*']],
+    ])
+  })
+
+  test('what an influence endpoint leaves, answers and failures, reaches one queue with its worker and an alarm', () => {
+    prod.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: Match.objectLike({
+        detail: Match.objectLike({
+          object: { key: [{ prefix: 'scoring/answers/' }, { prefix: 'scoring/failures/' }] },
+        }),
+      }),
+      Targets: [Match.objectLike({ Arn: Match.anyValue(), DeadLetterConfig: Match.anyValue() })],
+    })
+    prod.hasResourceProperties('AWS::Logs::MetricFilter', { FilterPattern: '{ $.message = "scoring failed" }' })
+    prod.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      AlarmDescription: Match.stringLikeRegexp('runbook\\.md#scoring-failed'),
+    })
+    expect(() => templateOf({ hosting: { influence: { minInstances: 2 } } })).toThrow('minInstances')
+  })
+
+  test('scoring is asked of influence endpoints only, by the one worker that asks', () => {
+    const roles = resources(prod).filter(
+      ([, { Type, Properties }]) =>
+        Type === 'AWS::IAM::Role' && JSON.stringify(Properties).includes('sagemaker:InvokeEndpointAsync'),
+    )
+    expect(roles.map(([id]) => id.replace(/Role[0-9A-F]{8}$/, ''))).toEqual(['AttributionAttribute'])
+    const asks = grantsOf(prod).filter(({ Action }) => [Action].flat().includes('sagemaker:InvokeEndpointAsync'))
+    expect(asks.map(({ Resource }) => JSON.stringify(Resource))).toEqual([
+      expect.stringContaining(':endpoint/openledger-*-influence"'),
+    ])
+    // Names of pools.ts, so that a new scheme of names does not leave the grants behind.
+    const names = ['tiny', 'a.b', 'x'.repeat(63)].map((base) => influenceName('openledger', base))
+    for (const name of names) expect(name).toMatch(/^openledger-.*-influence$/)
+  })
+
+  test('scaling of the influence endpoint is granted where it is configured', () => {
+    const scaling = (template: Template) =>
+      grantsOf(template)
+        .filter(({ Action }) => /application-autoscaling|PutMetricAlarm/.test(JSON.stringify(Action)))
+        .map(({ Resource }) => [Resource].flat().map((one) => JSON.stringify(one).replace(/.*:(?=\w+[:/-])/, '')))
+    expect(JSON.stringify(scaling(prod))).toContain('openledger-*-influence-wake')
+    expect(scaling(templateOf({ hosting: { influence: { minInstances: 1, maxInstances: 1 } } }))).toEqual([])
   })
 
   test('stays below the budget of resources, with a chain and without', () => {

@@ -34,6 +34,16 @@ export const ACCOUNT_ROUTES = {
     }),
     reply: AccountView,
   },
+  linkPayer: {
+    method: 'POST',
+    path: '/accounts/me/linked-payers',
+    door: 'accounts/link-payer',
+    access: 'person',
+    summary: 'Declare that an account is on the caller’s side: the caller earns nothing by what it pays from now on',
+    body: z.strictObject({ accountId: AccountId }),
+    reply: z.strictObject({ owner: AccountId, payer: AccountId }),
+    status: 201,
+  },
   createKey: {
     method: 'POST',
     path: '/accounts/me/keys',

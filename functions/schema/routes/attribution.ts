@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { ReceiptId } from '../ids.ts'
-import { Attribution, Billing } from '../receipt.ts'
+import { Attribution, Billing, Scoring } from '../receipt.ts'
 import { Page, page, type Route } from './route.ts'
 
 const receipt = z.strictObject({ receiptId: ReceiptId })
@@ -10,6 +10,8 @@ const ReceiptView = z.strictObject({
   state: z.enum(['pending', 'completed']),
   billing: Billing,
   attribution: Attribution.nullable(),
+  /** While it is pending and its influence was asked for. */
+  scoring: Scoring.optional(),
   epoch: z.number().int().nullable(),
   /** Shares change until the epoch is closed. */
   provisional: z.boolean(),

@@ -124,7 +124,7 @@ def _services(everything: bool) -> dict[str, Callable[[], dict | None]]:
 
 def _turn(key: str) -> int:
     """What changes by itself first, so that nothing that lets other threads in (keys in PEM) comes in between."""
-    return 0 if key in ("stepfunctions", "dynamodb", "sqs") else 1
+    return 0 if key in ("stepfunctions", "dynamodb", "sqs", "sagemaker") else 1
 
 
 @contextmanager

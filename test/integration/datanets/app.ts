@@ -12,7 +12,10 @@ const stack = new Stack(new App(), 'DatanetsTest')
 const bundles = new Bundles(join(import.meta.dirname, '../../../functions'))
 House.set(stack, new House(Config.parse({ stage: 'dev' }), bundles))
 const storage = new Storage(stack, 'Storage')
-const { buildShard } = new Attribution(stack, 'Attribution', { storage })
+const { buildShard } = new Attribution(stack, 'Attribution', {
+  storage,
+  influenceEndpoints: `arn:aws:sagemaker:${stack.region}:${stack.account}:endpoint/none`,
+})
 const datanets = new Datanets(stack, 'Datanets', { storage, buildShard })
 const outputs = {
   Registry: storage.registry.tableName,

@@ -12,6 +12,7 @@ import {
   SageMakerClient,
 } from '@aws-sdk/client-sagemaker'
 import {
+  InvokeEndpointAsyncCommand,
   InvokeEndpointCommand,
   InvokeEndpointWithResponseStreamCommand,
   SageMakerRuntimeClient,
@@ -267,6 +268,64 @@ describe('endpoints', () => {
     await expect(invoke({}, 'x'.repeat(1025))).rejects.toMatchObject({ name: 'ValidationError' })
     const unknown = new InvokeEndpointCommand({ EndpointName: 'nobody', Body: '{}' })
     await expect(runtime.send(unknown)).rejects.toMatchObject({ name: 'ValidationError' })
+  })
+
+  describe('asynchronously', () => {
+    const place = () => `s3://${output('Bucket')}/out/async`
+    const Later = 'Later-1'
+    const ask = async (key: string, body: object, EndpointName = Later) => {
+      await s3.send(new PutObjectCommand({ Bucket: output('Bucket'), Key: `asks/${key}`, Body: JSON.stringify(body) }))
+      return runtime.send(
+        new InvokeEndpointAsyncCommand({
+          EndpointName,
+          InputLocation: `s3://${output('Bucket')}/asks/${key}`,
+          ContentType: 'application/json',
+          InferenceId: key,
+        }),
+      )
+    }
+    const at = (location?: string) => read((location ?? '').slice(`s3://${output('Bucket')}/`.length))
+    const come = (location?: string) => eventually(() => at(location).catch(() => undefined), 30_000)
+
+    test('taken while nothing is up; answered, or refused, by an object in S3', async () => {
+      const variant = {
+        VariantName: 'A',
+        ModelName: 'echo',
+        InstanceType: 'ml.m5.large' as const,
+        InitialInstanceCount: 1,
+      }
+      await sagemaker.send(
+        new CreateEndpointConfigCommand({
+          EndpointConfigName: 'later',
+          ProductionVariants: [variant],
+          AsyncInferenceConfig: {
+            OutputConfig: { S3OutputPath: `${place()}/good/`, S3FailurePath: `${place()}/bad/` },
+            ClientConfig: { MaxConcurrentInvocationsPerInstance: 1 },
+          },
+        }),
+      )
+      await sagemaker.send(new CreateEndpointCommand({ EndpointName: Later, EndpointConfigName: 'later' }))
+      const [good, bad] = [await ask('ask-1', { question: 7 }), await ask('ask-2', { status: 500 })]
+      expect(good.InferenceId).toBe('ask-1')
+      expect(good.OutputLocation).toMatch(new RegExp(`^${place()}/good/[0-9a-f-]+\\.out$`))
+      expect(JSON.parse(await come(good.OutputLocation))).toMatchObject({ echo: { question: 7 } })
+      expect(await come(bad.FailureLocation)).toContain('Received server error (500)')
+      await expect(at(bad.OutputLocation)).rejects.toMatchObject({ name: 'NoSuchKey' })
+      await expect(ask('ask-3', {}, EndpointName)).rejects.toMatchObject({ name: 'ValidationError' })
+      const atOnce = new InvokeEndpointCommand({ EndpointName: Later, Body: '{}' })
+      await expect(runtime.send(atOnce)).rejects.toThrow('can only receive asynchronous invocations')
+    })
+
+    test('what was accepted before a kill -9 is answered after it: the one that ran, and the one that waited', async () => {
+      const [running, waiting] = [await ask('ask-4', { sleep: 2 }), await ask('ask-5', { question: 8 })]
+      await platform.emulator.save()
+      await platform.killAndRestart()
+      await expect(at(running.OutputLocation)).rejects.toMatchObject({ name: 'NoSuchKey' })
+      expect(JSON.parse(await come(running.OutputLocation))).toMatchObject({ echo: { sleep: 2 } })
+      expect(JSON.parse(await come(waiting.OutputLocation))).toMatchObject({ echo: { question: 8 } })
+      await sagemaker.send(new DeleteEndpointCommand({ EndpointName: Later }))
+      await inService()
+    })
   })
 
   test('a container that dies is started again', async () => {

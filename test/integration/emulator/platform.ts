@@ -12,6 +12,8 @@ export interface TestPlatform {
   api: string
   /** Stops the emulator and starts it again on the same state. */
   restart(): Promise<void>
+  /** The same after kill -9: what was not saved is lost. */
+  killAndRestart(): Promise<void>
   close(): Promise<void>
 }
 
@@ -37,6 +39,11 @@ export async function startTestPlatform(): Promise<TestPlatform> {
     api: apiUrl(emulator.endpoint, outputs['ApiId'] ?? '', 'prod'),
     restart: async () => {
       await platform.emulator.stop()
+      platform.emulator = await start(true)
+    },
+    killAndRestart: async () => {
+      process.kill(platform.emulator.child.pid, 'SIGKILL')
+      await platform.emulator.child.exited.catch(() => {})
       platform.emulator = await start(true)
     },
     close: async () => {

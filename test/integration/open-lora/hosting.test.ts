@@ -18,14 +18,12 @@ let dir: string
 let sagemaker: SageMakerClient
 const role = 'arn:aws:iam::000000000000:role/hosting'
 const hosting = (prefix: string, more: { maxEndpoints?: number; accountQuota?: number } = {}) =>
-  new Hosting(
-    { prefix, roleArn: role, instanceType: 'ml.m5.large', maxEndpoints: 9, accountQuota: 0, ...more },
-    sagemaker,
-  )
+  new Hosting({ prefix, instanceType: 'ml.m5.large', maxEndpoints: 9, accountQuota: 0, ...more }, sagemaker)
 const container = (name: string) => ({
   name,
   image: '000000000000.dkr.ecr.us-east-1.amazonaws.com/openledger/echo:local',
   environment: {},
+  roleArn: role,
 })
 
 beforeAll(async () => {

@@ -90,6 +90,9 @@ class Endpoints:
     def config_of(self, name: str) -> dict:
         return self._records.endpoint_configs.get(self._records.endpoints[name]["EndpointConfigName"], {})
 
+    def arn_of(self, name: str) -> str:
+        return self._records.endpoints[name]["EndpointArn"]
+
     def resume(self) -> None:
         """After a restart: every endpoint that was up, or coming up, comes up again from its record."""
         scope = need("core.responses", "request_scope", "endpoints")

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..seam import need
 
-_KINDS = ("training_jobs", "models", "endpoint_configs", "endpoints", "owners", "tags")
+_KINDS = ("training_jobs", "models", "endpoint_configs", "endpoints", "owners", "tags", "async_requests")
 
 
 class Records:
@@ -24,6 +24,7 @@ class Records:
         self.endpoints: Any = scoped()
         self.owners: Any = scoped()  # training job -> execution that waits for it
         self.tags: Any = scoped()
+        self.async_requests: Any = scoped()  # asked asynchronously, without an outcome yet
 
     def dump(self) -> dict:
         with self.lock:

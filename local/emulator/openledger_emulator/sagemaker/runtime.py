@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import uuid
 from urllib.parse import unquote
 
 import httpx
@@ -16,10 +15,9 @@ import httpx
 from .. import identity
 from ..seam import need
 from . import event_stream
+from .async_invocations import AsyncInvocations
 from .endpoints import Endpoints
 from .faults import Invalid, ModelFailed, RuntimeInvalid
-from .models import Models
-from .storage import Storage
 
 PATH = re.compile(r"^/endpoints/([^/]+)/(invocations|invocations-response-stream|async-invocations)$")
 MAX_BODY = 6_291_456
@@ -32,10 +30,9 @@ _ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 class Runtime:
     """Carries requests to the containers of `endpoints`, and their answers back as they come."""
 
-    def __init__(self, endpoints: Endpoints, models: Models, gateway: str):
+    def __init__(self, endpoints: Endpoints, later: AsyncInvocations):
         self._endpoints = endpoints
-        self._models = models
-        self._gateway = gateway
+        self._later = later
         # A connection kept open may be closed by the container in the moment in which it is used again: a new one each time.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         # No time limits of its own: a request ends by the limits of SageMaker below.
@@ -45,7 +42,8 @@ class Runtime:
         name, kind = _addressed(path)
         _check(headers, body)
         if kind == "async-invocations":
-            return self._accept(name, headers)
+            self._known(name, None)
+            return self._later.accept(name, headers, body, _forwarded(headers, kind))
         variant, container = self._find(name, headers)
         request = self._client.build_request(
             "POST", f"{container.url}/invocations", content=body, headers=_forwarded(headers, kind)
@@ -89,47 +87,18 @@ class Runtime:
         return answer
 
     def _find(self, name: str, headers: dict):
-        try:
-            variant, container = self._endpoints.container(name, headers.get("x-amzn-sagemaker-target-variant"))
-        except LookupError as error:
-            raise RuntimeInvalid(str(error)) from error
+        variant, container = self._known(name, headers.get("x-amzn-sagemaker-target-variant"))
+        if self._endpoints.config_of(name).get("AsyncInferenceConfig"):
+            raise RuntimeInvalid(f"Endpoint {name} can only receive asynchronous invocations.")
         if container is None:
             raise RuntimeInvalid(f"Endpoint {name} of account {identity.account()} has no healthy variant {variant}.")
         return variant, container
 
-    def _accept(self, name: str, headers: dict) -> tuple[int, dict, bytes]:
-        """InvokeEndpointAsync: answer 202 at once; the outcome lands in S3."""
-        variant, container = self._find(name, headers)
-        output = self._endpoints.config_of(name).get("AsyncInferenceConfig", {}).get("OutputConfig")
-        source = headers.get("x-amzn-sagemaker-inputlocation", "")
-        if not output or not source:
-            raise RuntimeInvalid("The endpoint has no AsyncInferenceConfig." if source else "InputLocation is required.")
-        inference = headers.get("x-amzn-sagemaker-inference-id") or str(uuid.uuid4())
-        success = f"{output['S3OutputPath'].rstrip('/')}/{inference}.out"
-        failure = f"{output.get('S3FailurePath', output['S3OutputPath']).rstrip('/')}/{inference}-error.out"
-        model = self._models.model(self._endpoints.config_of(name)["ProductionVariants"][0]["ModelName"])
-        storage = Storage(
-            self._gateway, identity.region(), identity.role_session(model["ExecutionRoleArn"], "SageMaker")
-        )
-        work = self._run_later(storage, source, container.url, headers, success, failure)
-        task = asyncio.get_running_loop().create_task(work)
-        self._pending = {*getattr(self, "_pending", set()), task}
-        task.add_done_callback(lambda done: self._pending.discard(done))
-        location = {"X-Amzn-SageMaker-OutputLocation": success, "X-Amzn-SageMaker-FailureLocation": failure}
-        body = f'{{"InferenceId":"{inference}"}}'.encode()
-        return 202, {"Content-Type": "application/json", **location}, body
-
-    async def _run_later(self, storage: Storage, source: str, url: str, headers: dict, success: str, failure: str):
+    def _known(self, name: str, variant: str | None):
         try:
-            body = await asyncio.to_thread(storage.read, source)
-            answer = await self._client.post(
-                f"{url}/invocations", content=body, headers=_forwarded(headers, "async-invocations"), timeout=3600
-            )
-            answer.raise_for_status()
-            kind = answer.headers.get("content-type", "application/octet-stream")
-            await asyncio.to_thread(storage.write, success, answer.content, kind)
-        except Exception as error:
-            await asyncio.to_thread(storage.write, failure, str(error).encode(), "text/plain")
+            return self._endpoints.container(name, variant)
+        except LookupError as error:
+            raise RuntimeInvalid(str(error)) from error
 
 
 def _addressed(path: str) -> tuple[str, str]:
@@ -178,5 +147,3 @@ async def _relay(answer: httpx.Response, send) -> None:
     finally:
         await answer.aclose()
     await send({"type": "http.response.body", "body": last, "more_body": False})
-
-

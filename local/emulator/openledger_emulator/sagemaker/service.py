@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .. import identity
 from . import validation
+from .async_invocations import AsyncInvocations
 from .endpoints import Endpoints
 from .faults import Denied, Fault, Invalid, answer
 from .models import Models
@@ -24,7 +25,8 @@ class SageMaker:
         self.models = Models(self.records, images)
         self.training = TrainingJobs(self.records, images, scratch / "training", endpoint)
         self.endpoints = Endpoints(self.records, self.models, images, scratch / "endpoints", endpoint)
-        self._runtime = Runtime(self.endpoints, self.models, endpoint)
+        self.later = AsyncInvocations(self.records, self.endpoints, self.models, endpoint)
+        self._runtime = Runtime(self.endpoints, self.later)
         self._actions = {
             "CreateTrainingJob": self.training.create,
             "CreateModel": self.models.create_model,
@@ -102,6 +104,7 @@ class SageMaker:
     def resume(self) -> None:
         self.training.resume()
         self.endpoints.resume()
+        self.later.resume()
 
     def reset(self) -> None:
         self.stop()
