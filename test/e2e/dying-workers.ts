@@ -60,7 +60,10 @@ export const dyingWorkers = (world: () => World): void =>
         return found.state === 'completed' ? found : undefined
       })
     const inFlight = async () => Number(await attribute('ApproximateNumberOfMessagesNotVisible'))
-    await completed(await ask()) // after it both functions have a process
+    // The platform has just started again: until its endpoints are up an answer is 503. After one, both functions have a process.
+    const awake = () =>
+      ask().catch((error: { status?: number }) => (error.status === 503 ? undefined : Promise.reject(error)))
+    await completed(await until('the endpoints', 120, awake))
     await until('an idle attribution queue', 120, async () => ((await inFlight()) === 0 ? true : undefined))
 
     const hidden = await attribute('VisibilityTimeout')
