@@ -8,18 +8,9 @@ import {
   SetQueueAttributesCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs'
-import type OpenAI from 'openai'
 import { expect, test } from 'vitest'
-import { type ApiClient, until } from '../../local/example/api-client.ts'
-import type { ExampleContext } from '../../local/example/context.ts'
-
-interface World {
-  context: ExampleContext
-  client: OpenAI
-  model: string
-  /** As the client that pays. */
-  api: ApiClient
-}
+import { ApiClient, until } from '../../local/example/api-client.ts'
+import { clientOf, loop } from './loop.ts'
 
 /** The processes of a function, by the environment that they were started with. */
 const processesOf = (functionName: string): number[] =>
@@ -35,10 +26,10 @@ const signal = (functionName: string, name: NodeJS.Signals): number => {
 }
 
 /** Between debit and attribution stand two functions: the one that reads the ledger's stream, and the queue's worker. */
-export const dyingWorkers = (world: () => World): void =>
+export const dyingWorkers = (): void =>
   test('functions that die between debit and attribution lose nothing: the receipt completes, once', async () => {
-    const { context, client, model, api } = world()
-    const settings = { ...context.aws, forcePathStyle: true }
+    const api = new ApiClient(loop.run.api.baseUrl, loop.run.keys.client)
+    const settings = { ...loop.context.aws, forcePathStyle: true }
     const sqs = new SQSClient(settings)
     const { QueueUrls = [] } = await sqs.send(new ListQueuesCommand({ MaxResults: 1000 }))
     const QueueUrl = QueueUrls.find((url) => url.includes('AttributionAttributionsQueue'))!
@@ -47,8 +38,8 @@ export const dyingWorkers = (world: () => World): void =>
     const hide = (VisibilityTimeout: string) =>
       sqs.send(new SetQueueAttributesCommand({ QueueUrl, Attributes: { VisibilityTimeout } }))
     const ask = async () => {
-      const asked = { model, prompt: 'This License', max_tokens: 48, temperature: 0 }
-      const { openledger } = (await client.completions.create(asked)) as unknown as {
+      const asked = { model: loop.run.adapters[0].name, prompt: 'This License', max_tokens: 48, temperature: 0 }
+      const { openledger } = (await clientOf().completions.create(asked)) as unknown as {
         openledger: { receipt_id: string }
       }
       return openledger.receipt_id
