@@ -27,7 +27,7 @@ export const texts = (): void => {
       expect(receipt.documentSpans).toEqual([
         expect.objectContaining({ start: 0, end: Buffer.byteLength(text), endChar: text.length, documents: ['held'] }),
       ])
-      const operator = new ApiClient(loop.run.api.baseUrl, loop.run.people.operator.token)
+      const operator = new ApiClient(loop.run.api.baseUrl, loop.run.people.operator)
       expect(await operator.get(`/receipts/${openledger.receipt_id}`)).not.toHaveProperty('documentSpans')
     },
     3 * MINUTES,
