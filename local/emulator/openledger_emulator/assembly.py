@@ -73,11 +73,13 @@ def processes(service: SageMaker) -> dict:
 
 
 def stop() -> None:
-    """End the jobs and containers; called when the server has stopped and saved."""
+    """End the jobs, containers and functions; called when the server has stopped and saved."""
     for snapshots in _saving:
         snapshots.stop()
     for service in _running:
         service.stop()
+    # Node workers would end by themselves when their pipes close, a moment after whoever asked `npm start` to stop.
+    seam.need("core.lambda_runtime", "reset", "assembly")()
 
 
 def _resume(service: SageMaker) -> None:
