@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { OpenLedgerError } from '#schema/errors'
 import { Sha256 } from '#schema/ids'
-import { type Adapter, FileDigest, type Training } from '#schema/models'
+import { type Adapter, AdapterCosts, FileDigest, type Training } from '#schema/models'
 
 /** The part of the training image's manifest.json that the registry reads; its sha256 is the adapter's id. */
 export const AdapterManifest = z.looseObject({
@@ -61,11 +61,21 @@ const parseManifest = (bytes: Uint8Array): AdapterManifest => {
   throw new OpenLedgerError('conflict', `manifest.json: ${issue.path.join('.')}: ${issue.message}`)
 }
 
+/** costs.json of the training image; what it took must not keep an adapter from being registered: a bad one is none. */
+export const readCosts = (bytes: Uint8Array): Adapter['costs'] => {
+  try {
+    return AdapterCosts.parse(JSON.parse(Buffer.from(bytes).toString('utf8')))
+  } catch {
+    return null
+  }
+}
+
 export const adapterRecord = (
   id: string,
   manifest: AdapterManifest,
   training: Training,
   createdAt: string,
+  costs: Adapter['costs'] = null,
 ): Adapter => ({
   id,
   owner: training.owner,
@@ -85,6 +95,7 @@ export const adapterRecord = (
   attribution: training.recipe.attribution,
   confidence: manifest.influence ? (manifest.scorecard?.confidence ?? UNMEASURED_CONFIDENCE) : 0,
   scorecard: manifest.scorecard,
+  costs,
   influenceDigest: manifest.influence?.storeDigest ?? null,
   metrics: manifest.metrics,
   maxTokens: manifest.base.positions,

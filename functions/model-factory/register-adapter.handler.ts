@@ -5,7 +5,7 @@ import { now } from '#runtime/clock'
 import { environment } from '#runtime/environment'
 import { OpenLedgerError } from '#schema/errors'
 import { TrainingRequested } from '#schema/events'
-import { adapterRecord, checkManifest } from './adapter-manifest.ts'
+import { adapterRecord, checkManifest, readCosts } from './adapter-manifest.ts'
 import { ModelBook } from './model-book.store.ts'
 import { jobNameOf, outputPrefix } from './training-job.ts'
 
@@ -34,7 +34,8 @@ export const handler = async (event: unknown): Promise<{ adapterId: string }> =>
   }
   // The manifest goes last: who finds it finds a whole adapter.
   await models.put(`adapters/${adapterId}/manifest.json`, bytes, { contentType: 'application/json' })
-  await book.register(adapterRecord(adapterId, manifest, training, now().toISOString()))
+  const costs = await models.bytes(`${from}costs.json`).then(readCosts, () => null)
+  await book.register(adapterRecord(adapterId, manifest, training, now().toISOString(), costs))
   await book.changeTraining(trainingId, { adapterId }, { attempt })
   return { adapterId }
 }

@@ -108,6 +108,20 @@ export const Training = z.strictObject({
 })
 export type Training = z.output<typeof Training>
 
+/** What the job that registered an adapter took. Not in its manifest, whose digest is its id: a rerun takes another time. */
+export const AdapterCosts = z.partialRecord(
+  z.enum([
+    'jobSeconds',
+    'jobCpuSeconds',
+    'fitSeconds',
+    'fitCpuSeconds',
+    'scorecardCpuSeconds',
+    'storeBytes',
+    'fitMemoryBytes',
+  ]),
+  z.number().min(0),
+)
+
 /** The registry's record of an adapter: immutable, keyed by digest. */
 export const Adapter = z.strictObject({
   id: AdapterId,
@@ -135,6 +149,7 @@ export const Adapter = z.strictObject({
     .min(0)
     .max(1 << 20),
   scorecard: z.record(z.string(), z.unknown()).nullable(),
+  costs: AdapterCosts.nullable().default(null),
   influenceDigest: Sha256.nullable(),
   metrics: z.record(z.string(), z.unknown()),
   maxTokens: z.number().int().min(1),

@@ -34,12 +34,15 @@ def test_a_job_leaves_a_complete_adapter_and_the_same_one_again(make_job, run_jo
 
     manifest = manifest_of(first)
     on_disk = {p.relative_to(first / "model").as_posix() for p in (first / "model").rglob("*") if p.is_file()}
-    assert {f["name"] for f in manifest["files"]} == on_disk - {"manifest.json"}
+    assert {f["name"] for f in manifest["files"]} == on_disk - {"manifest.json", "costs.json"}
     for file in manifest["files"]:
         content = (first / "model" / file["name"]).read_bytes()
         assert (hashlib.sha256(content).hexdigest(), len(content)) == (file["sha256"], file["bytes"])
     assert not [name for name in on_disk if name.endswith((".bin", ".pt", ".pth", ".pkl"))]
     assert str(first).encode() not in b"".join(p.read_bytes() for p in (first / "model").rglob("*") if p.is_file())
+    costs = json.loads((first / "model/costs.json").read_text())
+    assert 0 < costs["fitCpuSeconds"] + costs["scorecardCpuSeconds"] < costs["jobCpuSeconds"]
+    assert costs["storeBytes"] == sum(p.stat().st_size for p in (first / "model/influence").iterdir())
     assert manifest["influence"]["checkpoints"] == 4 and manifest["influence"]["rows"] == 9
     assert manifest["rows"]["count"] == 9 and len(manifest["rows"]["heldOut"]) == 1
     assert manifest["datanets"][0]["trainedTokens"] > 50 and 0 <= manifest["scorecard"]["confidence"] <= 1 << 20

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { adapterRecord, checkManifest } from '../../../functions/model-factory/adapter-manifest.ts'
+import { adapterRecord, checkManifest, readCosts } from '../../../functions/model-factory/adapter-manifest.ts'
 import { Adapter } from '../../../functions/schema/models.ts'
 import { bytesOf, hex, manifest, recipe, training } from './recipes.ts'
 
@@ -23,6 +23,20 @@ describe('manifest of a training job', () => {
       maxTokens: 1024,
       datanets: [{ id: `dn_${hex('a')}`, version: 2, root: '0xaa', trainedTokens: 321 }],
     })
+  })
+  it('comes with what the job took, which is not part of its digest; a bad costs.json is none', () => {
+    const costs = { jobSeconds: 61.5, fitCpuSeconds: 7.25, storeBytes: 40_000 }
+    const made = (text: string) =>
+      adapterRecord(
+        hex('9', 32),
+        checkManifest(bytesOf(manifest()), training()),
+        training(),
+        '',
+        readCosts(Buffer.from(text)),
+      )
+    expect(made(JSON.stringify(costs)).costs).toEqual(costs)
+    for (const bad of ['{', '[]', '{"jobSeconds":-1}', '{"jobSeconds":"1"}', '{"price":1}'])
+      expect(made(bad).costs).toBeNull()
   })
   it('of another job, base or Datanet version is refused', () => {
     expect(check({ trainingId: `trn_${hex('2')}` })).toThrow('manifest.json is of trn_2')

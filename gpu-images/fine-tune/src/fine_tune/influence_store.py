@@ -1,5 +1,6 @@
 """Fit the influence store of the new adapter and measure it, by the package `influence` of the neighbouring image."""
 
+import time
 from pathlib import Path
 
 import torch
@@ -13,15 +14,16 @@ from fine_tune.refusal import Refusal
 QUICK_BELOW_TOKENS = 500_000
 
 
-def fit(base: Path, adapters: list[Path], examples: list[Example], job: Job, model: Path, shown: int) -> tuple[dict | None, dict | None]:
-    """Writes `model/influence/`; returns (summary of the store, scorecard), or (None, None) where the job wants none.
+def fit(base: Path, adapters: list[Path], examples: list[Example], job: Job, model: Path, shown: int) -> tuple[dict | None, dict | None, dict]:
+    """Writes `model/influence/`; returns (summary of the store, scorecard, what both took), or (None, None, {}) where
+    the job wants none.
 
     `shown` = tokens that the training went through, repeats included: the size of the job.
 
     Rows go over as the very tokens and labels that were trained on, so that gradients are of what was learned.
     """
     if not job.influence.get("enabled"):
-        return None, None
+        return None, None, {}
     try:
         from influence.base_model import load_base
         from influence.errors import InfluenceError
@@ -33,11 +35,16 @@ def fit(base: Path, adapters: list[Path], examples: list[Example], job: Job, mod
     rows = [{"id": e.row.id, "cluster": e.row.cluster, "contributor": e.row.contributor, "input_ids": e.input_ids,
              "labels": e.labels, "text": e.row.text, "sequence": e.row.sequence} for e in examples]
     try:
+        began = time.process_time()
         loaded = load_base(base, "cuda" if torch.cuda.is_available() else "cpu")
         store = fit_store(base, adapters, rows, model / "influence", adapter_dir=model, base=loaded,
                           settings=Settings(components=int(job.influence["directions"])))
+        fitted = time.process_time()
         card = scorecard_of(base, model, model / "influence", rows, base=loaded,
                             settings=QUICK if shown < QUICK_BELOW_TOKENS else ScorecardSettings())
-        return store, card
+        spent = {"fitSeconds": store["seconds"], "fitCpuSeconds": round(fitted - began, 3),
+                 "scorecardCpuSeconds": round(time.process_time() - fitted, 3), "storeBytes": store["bytes"],
+                 "fitMemoryBytes": store["memoryBytes"]}
+        return store, card, spent
     except InfluenceError as error:
         raise Refusal("influence-failed", str(error)) from error

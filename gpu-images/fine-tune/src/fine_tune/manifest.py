@@ -1,7 +1,9 @@
 """manifest.json: everything that made an adapter. Its sha256 is the adapter's id, so nothing of time or place is in it."""
 
 import hashlib
+import json
 import platform
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from fine_tune.examples import Example
 from fine_tune.job import Job
 from fine_tune.rows import Row, ids_digest
 
-NAME, ROW_IDS = "manifest.json", "row-ids.txt"
+NAME, ROW_IDS, COSTS = "manifest.json", "row-ids.txt", "costs.json"
 PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "safetensors", "tokenizers", "datasets", "numpy")
 
 
@@ -74,3 +76,9 @@ def write_manifest(model: Path, job: Job, base: dict, trained: list[Example], he
     })
     (model / NAME).write_bytes(content)
     return hashlib.sha256(content).hexdigest()[:32]
+
+
+def write_costs(model: Path, started: float, spent: dict) -> None:
+    """costs.json: what this run of the job took. Beside the manifest, not in it: the same job twice is one adapter."""
+    (model / COSTS).write_text(json.dumps({"jobSeconds": round(time.monotonic() - started, 3),
+                                           "jobCpuSeconds": round(time.process_time(), 3), **spent}), encoding="utf-8")

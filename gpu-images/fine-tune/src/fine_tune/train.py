@@ -54,13 +54,14 @@ def run(container: Container, job: Job, started: float) -> dict:
     del model
     say("checked", started)
     shown = result["steps"] * chosen.batchSize * sum(e.trained_tokens for e in trained) // max(1, len(trained))
-    store, scorecard = influence_store.fit(base, result["adapters"], trained, job, container.model, shown)
+    store, scorecard, spent = influence_store.fit(base, result["adapters"], trained, job, container.model, shown)
     say("influence", started)
     metrics = {"steps": result["steps"], "trainLoss": result["train_loss"], "trainableWeights": weights,
                "evalLoss": compared.get("eval_loss"), "baseEvalLoss": compared.get("base_eval_loss")}
     about_base = {"digest": digest, "tokenizerDigest": copied.get("tokenizer.json"), "positions": positions,
                   "templateDigest": copied.get("chat_template.jinja"), "unigramDigest": base_files.get("unigram.bin")}
     adapter = manifest.write_manifest(container.model, job, about_base, trained, held_rows, metrics, store, scorecard)
+    manifest.write_costs(container.model, started, spent)
     shutil.rmtree(container.checkpoints, ignore_errors=True)
     watch.metric(rows=len(rows), total_seconds=time.monotonic() - started)
     return {"adapterId": adapter, **{name: manifest.plain(value) for name, value in metrics.items()}}
