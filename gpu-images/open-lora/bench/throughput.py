@@ -56,18 +56,19 @@ class Ours:
     def beside_base(self, batch: int, rank: int, adapters: int, tokens: int, rounds: int) -> tuple[float, float]:
         """(base, ours): rates of the same batch without LoRA and with another adapter for every request.
 
-        Their steps alternate, so that whatever disturbs the machine disturbs both; joining and leaving count.
+        Their steps alternate, so that whatever disturbs the machine disturbs both; joining and leaving count. The
+        first round is not counted: caches and blocks grow in it.
         """
         pools = ([None], self.adapters(rank, adapters))
         batches = [PackedBatch(self.base, self.holder, batch, 0) for _ in pools]
         spent = [0.0, 0.0]
-        for start in range(0, rounds * batch, batch):
+        for start in range(0, (rounds + 1) * batch, batch):
             staged = [self._staged(packed, pool, batch, start) for packed, pool in zip(batches, pools, strict=True)]
             for turn in range(tokens):
                 for which, packed in enumerate(batches):
                     began = self.clock.now()
                     self._turn(packed, staged[which] if turn == 0 else [], last=turn == tokens - 1)
-                    spent[which] += self.clock.now() - began
+                    spent[which] += self.clock.now() - began if start else 0.0
         return tuple(batch * tokens * rounds / seconds for seconds in spent)
 
     def _staged(self, packed: PackedBatch, pool: list, batch: int, start: int) -> list[Sequence]:

@@ -30,7 +30,7 @@ class Site:
 
 
 class AdapterLayout:
-    """A is kept as [rank, in], B as [rank, out] with the scaling folded in: both are read along rows."""
+    """A is kept as [in, rank], B as [rank, out] with the scaling folded in: neither is transposed by the matmuls."""
 
     def __init__(self, rank: int, sites: Iterable[Site]):
         self.rank = rank
@@ -43,13 +43,13 @@ class AdapterLayout:
         self.length = at
 
     def views(self, flat: torch.Tensor) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-        """path -> (A [..., rank, in], B [..., rank, out]) over `flat` [..., length]; views, not copies."""
+        """path -> (A [..., in, rank], B [..., rank, out]) over `flat` [..., length]; views, not copies."""
         lead = flat.shape[:-1]
         out = {}
         for path, (a, b, site) in self.offsets.items():
             width = self.rank * site.inputs
             out[path] = (
-                flat[..., a : a + width].view(*lead, self.rank, site.inputs),
+                flat[..., a : a + width].view(*lead, site.inputs, self.rank),
                 flat[..., b : b + self.rank * site.outputs].view(*lead, self.rank, site.outputs),
             )
         return out

@@ -34,7 +34,7 @@ class ResidentAdapter:
         self._views: dict | None = None
 
     def views(self) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-        """path -> (A [rank, in], B [rank, out])."""
+        """path -> (A [in, rank], B [rank, out])."""
         if self._views is None:
             self._views = self.layout.views(self.flat)
         return self._views

@@ -1,7 +1,7 @@
 """An adapter folder -> one flat vector, or a Refusal. Nothing of it is executed: safetensors and JSON only.
 
 The scaling is folded into B and ranks are padded with zeros up to the bucket, so that
-y += (x A^T) B is exactly PEFT's `lora_B(lora_A(x)) * scaling`.
+y += (x A) B is exactly PEFT's `lora_B(lora_A(x)) * scaling`.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _assemble(file, name: str, key: str, sites: dict[str, Site], settings: LoraS
     for path, (a, b) in layout.views(flat).items():
         a_key, b_key = pairs[path]
         rank = ranks[path]
-        a[:rank].copy_(_tensor(file, a_key))
+        a[:, :rank].copy_(_tensor(file, a_key).T)
         b[:rank].copy_(_tensor(file, b_key).to(torch.float32).T * settings.scaling(path, rank))
     if not torch.isfinite(flat).all():
         raise Refusal("adapter_not_finite", "the adapter holds NaN or infinite weights")

@@ -15,25 +15,25 @@ class LoraPlan:
     """Which adapter serves which of the packed tokens of this step."""
 
     def __init__(self) -> None:
-        self.groups: list[tuple[slice | torch.Tensor, dict]] = []  # decode rows, stacked (A^T, B) per path
+        self.groups: list[tuple[slice | torch.Tensor, dict]] = []  # decode rows, stacked (A, B) per path
         self.chunks: list[tuple[slice, dict]] = []  # prompt tokens, one adapter's (A, B) per path
 
     def add_to(self, path: str, x: torch.Tensor, y: torch.Tensor) -> None:
-        """x [tokens, in], y [tokens, out]: y += lora(x), in place."""
+        """x [tokens, 1, in], y [tokens, 1, out]: y += lora(x), in place."""
         for which, views in self.groups:
             pair = views.get(path)
             if pair is None:
                 continue
             a, b = pair
             if type(which) is slice:
-                y[which].unsqueeze(1).baddbmm_(torch.bmm(x[which].unsqueeze(1), a), b)
+                y[which].baddbmm_(torch.bmm(x[which], a), b)
             else:
-                y.index_add_(0, which, torch.bmm(torch.bmm(x[which].unsqueeze(1), a), b).squeeze(1))
+                y.index_add_(0, which, torch.bmm(torch.bmm(x[which], a), b))
         for which, views in self.chunks:
             pair = views.get(path)
             if pair is not None:
                 a, b = pair
-                y[which].addmm_(x[which] @ a.T, b)
+                y[which, 0].addmm_(x[which, 0] @ a, b)
 
 
 class PlanHolder:
@@ -64,6 +64,11 @@ def base_weight(model: torch.nn.Module, path: str) -> torch.Tensor | None:
     return dict(model.named_parameters(remove_duplicate=False)).get(path)
 
 
+def _by_token(x: torch.Tensor) -> torch.Tensor:
+    """[..., width] -> [tokens, 1, width]; a view where it can be, and always of what a linear map has just made."""
+    return x.transpose(0, 1) if x.dim() == 3 and x.shape[0] == 1 else x.reshape(-1, 1, x.shape[-1])
+
+
 def _forward(holder: PlanHolder, path: str, module: torch.nn.Module):
     own = module.forward  # a subclass of Linear (Falcon's) may round in another order
 
@@ -71,7 +76,7 @@ def _forward(holder: PlanHolder, path: str, module: torch.nn.Module):
         y = own(x)
         plan = holder.plan
         if plan is not None:
-            plan.add_to(path, x.reshape(-1, x.shape[-1]), y.view(-1, y.shape[-1]))
+            plan.add_to(path, _by_token(x), _by_token(y))
         return y
 
     return forward

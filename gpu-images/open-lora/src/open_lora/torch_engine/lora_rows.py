@@ -18,7 +18,7 @@ KEPT_EMPTY = 2  # classes whose memory is kept when their last sequence leaves: 
 
 
 class ClassRows:
-    """`blocks`: path -> (A [capacity, rank, in], B [capacity, rank, out]), each contiguous, so that a step reads the
+    """`blocks`: path -> (A [capacity, in, rank], B [capacity, rank, out]), each contiguous, so that a step reads the
     adapters of one module as one stream of memory."""
 
     def __init__(self, layout: AdapterLayout, dtype: torch.dtype, device: torch.device):
@@ -38,9 +38,10 @@ class ClassRows:
         rank, at, grown = self.layout.rank, 0, {}
         for path, (_, _, site) in self.layout.offsets.items():
             pair = []
-            for width in (site.inputs, site.outputs):
-                pair.append(flat[at : at + capacity * rank * width].view(capacity, rank, width))
-                at += capacity * rank * width
+            for shape in ((site.inputs, rank), (rank, site.outputs)):
+                size = capacity * shape[0] * shape[1]
+                pair.append(flat[at : at + size].view(capacity, *shape))
+                at += size
             for old, new in zip(self.blocks.get(path, ()), pair, strict=False):
                 new[: self.capacity].copy_(old)
             grown[path] = tuple(pair)
@@ -67,10 +68,10 @@ class ClassRows:
         self.members[self.members.index(old)] = new
 
     def views(self) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-        """path -> (A^T [rows, in, rank], B [rows, rank, out]) of the current members."""
+        """path -> (A [rows, in, rank], B [rows, rank, out]) of the current members."""
         rows = len(self.members)
         if rows not in self._views:
-            self._views[rows] = {path: (a[:rows].transpose(1, 2), b[:rows]) for path, (a, b) in self.blocks.items()}
+            self._views[rows] = {path: (a[:rows], b[:rows]) for path, (a, b) in self.blocks.items()}
         return self._views[rows]
 
 
