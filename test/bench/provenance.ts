@@ -1,21 +1,24 @@
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type CorpusName, corpus } from './provenance/corpora.ts'
+import { KERNEL } from '../../functions/attribution/provenance/kernel/kernel-bytes.ts'
+import { type CorpusName, cache, corpus } from './provenance/corpora.ts'
 import { loadSeconds } from './provenance/load.ts'
 import { disagreements, measure } from './provenance/measure.ts'
 import { ours, peers } from './provenance/peers.ts'
 import { type Figures, reach } from './provenance/reach.ts'
 import { workload } from './provenance/workload.ts'
 
-const HELP = `usage: npm run bench:provenance [-- --quick --seed N --corpora english,mixed]
+const HELP = `usage: npm run bench:provenance [-- --quick --keep --seed N --corpora english,mixed]
 
 The provenance index beside an sdsl FM-index with the same search, infini-gram and a plain suffix array, in this run, on
 40 MB of English and 280 MB of documentation and source out of Debian packages (apt-get download; kept in
 .openledger-bench/). Answers of all engines are compared; one that differs ends the run with 1. A peer that cannot be had
-is reported as absent. --quick takes 4 MB of the English.
+is reported as absent. --quick takes 4 MB of the English. --keep leaves the indexes and what building them took in
+.openledger-bench/indexes, and a run with --keep takes those that lie there: building is long, queries want a quiet machine.
 `
 const usage = (message: string): never => {
   process.stderr.write(`${message}\n\n${HELP}`)
@@ -26,6 +29,7 @@ const options = (() => {
     const { values } = parseArgs({
       options: {
         quick: { type: 'boolean', default: false },
+        keep: { type: 'boolean', default: false },
         seed: { type: 'string', default: '7' },
         corpora: { type: 'string', default: 'english,mixed' },
         help: { type: 'boolean', short: 'h', default: false },
@@ -46,24 +50,27 @@ const asked = options.corpora.split(',')
 if (!asked.every((name) => name in SIZES)) usage('--corpora takes english, mixed or both')
 const names = (options.quick ? ['english'] : asked) as CorpusName[]
 const seed = Number(options.seed)
+/** Names our code's kernel, so that no index of another one is taken for its own. */
+const code = createHash('sha256').update(KERNEL).digest('hex').slice(0, 8)
 /** Outputs of each class: infini-gram needs seconds for some, so it sets the number. */
 const QUERIES = options.quick ? 20 : 40
 
-const folder = mkdtempSync(join(tmpdir(), 'openledger-provenance-'))
+const folder = options.keep ? join(cache, 'indexes') : mkdtempSync(join(tmpdir(), 'openledger-provenance-'))
 const figures: Partial<Record<CorpusName, Figures>> = {}
 let differing = 0
 try {
   for (const name of names) figures[name] = await benchCorpus(name, options.quick ? 4_000_000 : SIZES[name])
 } finally {
-  rmSync(folder, { recursive: true, force: true })
+  if (!options.keep) rmSync(folder, { recursive: true, force: true })
 }
 
 async function benchCorpus(name: CorpusName, bytes: number): Promise<Figures> {
   process.stderr.write(`${name}: ${bytes} bytes\n`)
   const { text, packages } = corpus(name, bytes)
-  const place = join(folder, name)
+  const place = join(folder, `${name}-${bytes}-${seed}`)
   const work = workload(text, place, seed, QUERIES)
-  const { measured, answers } = await measure(ours, work, join(place, 'ours'))
+  const mine = join(place, `ours-${code}`)
+  const { measured, answers } = await measure(ours, work, mine)
   const found: Figures = {
     corpus: { packages, bytes: work.corpusBytes, rows: work.rows, outputs: QUERIES },
     ours: measured,
@@ -85,9 +92,9 @@ async function benchCorpus(name: CorpusName, bytes: number): Promise<Figures> {
       process.stderr.write(`  absent: ${peer.name}: ${why}\n`)
       found.peers[peer.name] = { absent: why }
     }
-    rmSync(index, { recursive: true, force: true })
+    if (!options.keep) rmSync(index, { recursive: true, force: true })
   }
-  found.load = await loadSeconds(readFileSync(join(place, 'ours')), place).catch((error: Error) => ({
+  found.load = await loadSeconds(readFileSync(mine), place).catch((error: Error) => ({
     absent: error.message,
   }))
   return found

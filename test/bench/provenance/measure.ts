@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { CLASSES, type QueryClass, type Workload } from './workload.ts'
 
@@ -46,8 +47,7 @@ export const measure = async (
   { rowsFile, corpusBytes, queries }: Workload,
   index: string,
 ): Promise<{ measured: Measured; answers: Answers }> => {
-  const builds: Built[] = []
-  for (const command of engine.build(rowsFile, index)) builds.push((await lines(command)).at(-1) as Built)
+  const builds = await built(engine, rowsFile, index)
   const files = [...CLASSES.map((name) => queries[name]), queries.counts]
   const printed = await lines(engine.query(rowsFile, index, files))
   const answered = printed.filter((line): line is Line => 'file' in line)
@@ -72,6 +72,17 @@ export const measure = async (
       owned: spans.map((list) => list.map(([start, end, count, owners]) => owned(start, end, count, owners)).join(' ')),
     },
   }
+}
+
+/** What an earlier run built and kept beside the index is not built again. */
+const built = async (engine: Engine, rowsFile: string, index: string): Promise<Built[]> => {
+  const told = `${index}.built.json`
+  if (existsSync(told)) return JSON.parse(readFileSync(told, 'utf8'))
+  const builds: Built[] = []
+  for (const command of engine.build(rowsFile, index)) builds.push((await lines(command)).at(-1) as Built)
+  writeFileSync(`${told}.new`, JSON.stringify(builds))
+  renameSync(`${told}.new`, told)
+  return builds
 }
 
 /** Owners are compared where all of them are named; among more, which are named is the engine's choice. */

@@ -22,6 +22,8 @@ const SPLITS: usize = memory.data(22 * 32 * 8, 8)
 /** The same for the two quarters of the first half and of the second (u32, i32 as the largest is 2^29 and a bit). */
 const FIRST_SPLITS: usize = memory.data(22 * 32 * 4, 8)
 const SECOND_SPLITS: usize = memory.data(22 * 32 * 4, 8)
+/** By two classes (12 bits): their ones, and from bit 10 on the bits of their offsets (u32). */
+const PAIRS: usize = memory.data(4096 * 4, 4)
 /** All quarters, by ones, then ascending (u16); where each number of ones begins; a quarter's offset within it. */
 let quarters: usize = 0
 const QUARTERS_FROM: usize = memory.data(18 * 4, 4)
@@ -54,6 +56,11 @@ export function prepareChunks(): void {
     const bits = few >= PLAIN_FROM ? CHUNK : 64 - <i32>clz<u64>(binomial(CHUNK, few) - 1)
     store<u8>(WIDTHS + <usize>k, few == 0 ? 0 : bits)
   }
+  for (let pair = 0; pair < 4096; pair++) {
+    const a = pair & 63
+    const b = pair >> 6
+    store<i32>(PAIRS + (<usize>pair << 2), (a + b) | ((width(a) + width(b)) << 10))
+  }
   for (let k = 0; k < PLAIN_FROM; k++) {
     let before: u64 = 0
     let first: u64 = 0
@@ -83,6 +90,14 @@ export function prepareChunks(): void {
     store<u16>(quarters + (<usize>at << 1), <u16>bits)
     store<u16>(offsets + (<usize>bits << 1), <u16>(at - load<i32>(QUARTERS_FROM + k)))
   }
+}
+
+/** The ones of four chunks, and from bit 10 on the bits of their offsets; `classes`: three bytes. */
+// @ts-ignore: decorator
+@inline
+export function sumOfFour(classes: usize): i32 {
+  const four = load<u32>(classes)
+  return load<i32>(PAIRS + (<usize>(four & 4095) << 2)) + load<i32>(PAIRS + (<usize>((four >> 12) & 4095) << 2))
 }
 
 // @ts-ignore: decorator

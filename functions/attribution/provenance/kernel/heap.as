@@ -12,7 +12,11 @@ export function reserve(bytes: usize): usize {
   const end = <u64>at + ((<u64>bytes + 15) & ~15)
   const have = (<u64>memory.size()) << 16
   if (end > have) {
-    if (end > 0xffff0000 || memory.grow(<i32>((end - have + 0xffff) >> 16)) < 0) unreachable()
+    // A sixteenth more than asked for, in a few large steps: V8 collects garbage after many small ones, and pages that nobody
+    // writes take no room.
+    const pages = <i32>((end - have + 0xffff) >> 16)
+    if (end > 0xffff0000) unreachable()
+    if (memory.grow(max<i32>(pages, memory.size() >> 4)) < 0 && memory.grow(pages) < 0) unreachable()
   }
   top = <usize>end
   return at
