@@ -3,36 +3,40 @@ import { Receipts } from '#ledger/receipts.store'
 import { Scorings } from '#ledger/scorings.store'
 import { Objects } from '#registry/objects.store'
 import { Records } from '#registry/records.store'
+import type { EnvName } from '#schema/env'
 import type { AttributionPorts } from './attribute-receipts.ts'
 import { InfluenceStores } from './influence-stores.store.ts'
-import { Library, type Loads } from './library.store.ts'
+import { Library } from './library.store.ts'
+import { loadMetrics } from './load-metrics.ts'
 import { TranscriptShelf } from './transcript-shelf.store.ts'
 import { Withdrawals } from './withdrawals.store.ts'
 
 /** At this delivery, the queue's last, a shard that cannot be read makes its receipts incomplete instead of failing them again. */
 const LAST_DELIVERY = 5
 
-export interface Places {
-  ledger: string
-  registry: string
-  data: string
-  models: string
-  receipts: string
-}
+/** What both workers read of their environment. */
+export const ATTRIBUTION_ENV = [
+  'LEDGER_TABLE',
+  'REGISTRY_TABLE',
+  'DATA_BUCKET',
+  'MODELS_BUCKET',
+  'RECEIPTS_BUCKET',
+  'SCORING_GIVE_UP_HOURS',
+] as const satisfies readonly EnvName[]
 
 /** Tables and buckets behind the ports of the two workers; made once an environment, so that shards stay warm. */
 export const attributionPorts = (
-  places: Places,
-  { now, giveUpMs }: Pick<AttributionPorts, 'now' | 'giveUpMs'>,
-  searched: (what: { outputs: number; missing: string[]; loads: Loads }) => void,
+  env: Record<(typeof ATTRIBUTION_ENV)[number], string>,
+  now: AttributionPorts['now'],
+  log: { info(message: string, what: Record<string, unknown>): void },
 ): { portsFor(delivery: number): AttributionPorts; stores: InfluenceStores; scorings: Scorings } => {
-  const receipts = new Receipts(places.ledger)
-  const epochs = new Epochs(places.ledger)
-  const records = new Records(places.registry)
-  const library = new Library(new Objects(places.data), new Objects(places.models), new Withdrawals(records))
-  const shelf = new Objects(places.receipts)
+  const receipts = new Receipts(env.LEDGER_TABLE)
+  const epochs = new Epochs(env.LEDGER_TABLE)
+  const records = new Records(env.REGISTRY_TABLE)
+  const library = new Library(new Objects(env.DATA_BUCKET), new Objects(env.MODELS_BUCKET), new Withdrawals(records))
+  const shelf = new Objects(env.RECEIPTS_BUCKET)
   const transcripts = new TranscriptShelf(shelf)
-  const scorings = new Scorings(places.ledger)
+  const scorings = new Scorings(env.LEDGER_TABLE)
   const stores = new InfluenceStores(records, shelf, scorings)
   return {
     stores,
@@ -45,7 +49,11 @@ export const attributionPorts = (
       transcript: (receiptId) => transcripts.find(receiptId),
       search: async (versions, outputs, minLength) => {
         const { loads, ...found } = await library.search(versions, outputs, minLength, delivery >= LAST_DELIVERY)
-        searched({ outputs: outputs.length, missing: found.missing, loads })
+        log.info('provenance searched', {
+          outputs: outputs.length,
+          missing: found.missing,
+          ...loadMetrics(loads, now()),
+        })
         return found
       },
       unigram: (baseId) => library.unigram(baseId),
@@ -56,7 +64,7 @@ export const attributionPorts = (
         await receipts.complete(receiptId, attribution, await epochs.current(), now().toISOString())
       },
       now,
-      giveUpMs,
+      giveUpMs: Number(env.SCORING_GIVE_UP_HOURS) * 3_600_000,
     }),
   }
 }

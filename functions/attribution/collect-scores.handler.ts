@@ -5,31 +5,12 @@ import { queueWorker } from '#runtime/queue-worker.client'
 import { ObjectCreated } from '#schema/events'
 import { scoringPlaces } from '#schema/scoring'
 import { attributeScored } from './attribute-receipts.ts'
-import { attributionPorts } from './attribution-ports.store.ts'
-import { loadMetrics } from './load-metrics.ts'
+import { ATTRIBUTION_ENV, attributionPorts } from './attribution-ports.store.ts'
 import { send } from './queue.client.ts'
 import { takeFailure } from './scoring-failures.ts'
 
-const env = environment(
-  'LEDGER_TABLE',
-  'REGISTRY_TABLE',
-  'DATA_BUCKET',
-  'MODELS_BUCKET',
-  'RECEIPTS_BUCKET',
-  'SCORING_GIVE_UP_HOURS',
-  'ATTRIBUTION_QUEUE_URL',
-)
-const { portsFor, stores, scorings } = attributionPorts(
-  {
-    ledger: env.LEDGER_TABLE,
-    registry: env.REGISTRY_TABLE,
-    data: env.DATA_BUCKET,
-    models: env.MODELS_BUCKET,
-    receipts: env.RECEIPTS_BUCKET,
-  },
-  { now, giveUpMs: Number(env.SCORING_GIVE_UP_HOURS) * 3_600_000 },
-  ({ loads, ...what }) => logger.info('provenance searched', { ...what, ...loadMetrics(loads, now()) }),
-)
+const env = environment(...ATTRIBUTION_ENV, 'ATTRIBUTION_QUEUE_URL')
+const { portsFor, stores, scorings } = attributionPorts(env, now, logger)
 
 const failurePorts = {
   receiptsOf: (key: string) => scorings.receiptsOf(key),
