@@ -50,6 +50,8 @@ export const Config = z.strictObject({
   hosting: z
     .strictObject({
       instanceType: z.string().default('ml.g5.xlarge'),
+      /** torch: ours, on CPU and GPU. vllm: a stock vLLM behind the same door, for GPUs; a given image must have it. */
+      engine: z.enum(['torch', 'vllm']).default('torch'),
       maxEndpoints: z.number().int().min(1).max(100).default(4),
       /** Endpoints of each pool (base model and rank bucket); adapters are spread over them. */
       shards: z.number().int().min(1).max(20).default(1),

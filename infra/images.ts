@@ -14,13 +14,14 @@ export class Images extends Construct {
 
   constructor(scope: Construct, id: string) {
     super(scope, id)
-    const given = House.of(this).config.images
+    const { images: given, hosting } = House.of(this).config
     const context = join(import.meta.dirname, '../gpu-images')
-    const built = (name: string, folder: string) =>
+    const built = (name: string, folder: string, buildArgs?: Record<string, string>) =>
       new DockerImageAsset(this, name, {
         directory: context,
         file: `${folder}/Dockerfile`,
         platform: Platform.LINUX_AMD64,
+        ...(buildArgs && { buildArgs }),
         exclude: ['**/__pycache__', '**/tests', '**/.pytest_cache'],
       })
     if (given) {
@@ -32,7 +33,7 @@ export class Images extends Construct {
     }
     const [fineTune, openLora, influence] = [
       built('FineTune', 'fine-tune'),
-      built('OpenLora', 'open-lora'),
+      built('OpenLora', 'open-lora', { ENGINE: hosting.engine }),
       built('Influence', 'influence'),
     ]
     this.fineTune = fineTune.imageUri

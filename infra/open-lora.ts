@@ -117,6 +117,7 @@ export class OpenLora extends Construct {
         INFLUENCE_IMAGE: images.influence,
         HOSTING_ROLE_ARN: hostingRole.roleArn,
         HOSTING_INSTANCE_TYPE: hosting.instanceType,
+        HOSTING_ENGINE: hosting.engine,
         INFERENCE_SECRET_ARN: secret.secretArn,
         ENDPOINT_PREFIX: this.endpointPrefix,
         MAX_ENDPOINTS: String(hosting.maxEndpoints),

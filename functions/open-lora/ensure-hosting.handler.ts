@@ -17,6 +17,7 @@ const env = environment(
   'INFLUENCE_IMAGE',
   'HOSTING_ROLE_ARN',
   'HOSTING_INSTANCE_TYPE',
+  'HOSTING_ENGINE',
   'INFERENCE_SECRET_ARN',
   'ENDPOINT_PREFIX',
   'MAX_ENDPOINTS',
@@ -56,6 +57,7 @@ export const handler = async (event: unknown): Promise<{ ready: boolean }> => {
     environment: {
       ...shared,
       OPEN_LORA_MODE: 'hosting',
+      OPEN_LORA_ENGINE: env.HOSTING_ENGINE,
       OPEN_LORA_MAX_RANK: String(bucket),
       HMAC_SECRET_ARN: env.INFERENCE_SECRET_ARN,
     },
