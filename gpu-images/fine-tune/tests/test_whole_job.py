@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 from safetensors.torch import load_file
 
 from conftest import SENTENCES, row
+from fine_tune import software
 
 
 def manifest_of(root: Path) -> dict:
@@ -46,9 +49,27 @@ def test_a_job_leaves_a_complete_adapter_and_the_same_one_again(make_job, run_jo
     assert manifest["influence"]["checkpoints"] == 4 and manifest["influence"]["rows"] == 9
     assert manifest["rows"]["count"] == 9 and len(manifest["rows"]["heldOut"]) == 1
     assert manifest["datanets"][0]["trainedTokens"] > 50 and 0 <= manifest["scorecard"]["confidence"] <= 1 << 20
+    made_with = manifest["software"]
+    assert {name: made_with["packages"][name] for name in ("torch", "jinja2")} == {name: version(name) for name in ("torch", "jinja2")}
+    assert "pytest" not in made_with["packages"]  # a developer's tool made nothing of the adapter
+    lock = "".join(f"{name}=={number}\n" for name, number in made_with["packages"].items())
+    assert made_with["lockDigest"] == hashlib.sha256(lock.encode()).hexdigest()
     config = json.loads((first / "model/adapter_config.json").read_text())
     assert config["target_modules"] == ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
     assert config["base_model_name_or_path"] == "tiny"
+
+
+def test_changed_code_of_ours_shows(tmp_path, monkeypatch):
+    package = tmp_path / "fine_tune"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    monkeypatch.setattr(software, "OUR_OWN", ("fine_tune",))
+    monkeypatch.setattr(software, "find_spec", lambda _: SimpleNamespace(submodule_search_locations=[str(package)]))
+    digests = set()
+    for name, content in (("a.py", "x = 1"), ("a.py", "x = 2"), ("b.py", "x = 2"), ("notes.txt", "not code")):
+        (package / name).write_text(content)
+        digests.add(software.code_digest())
+    assert len(digests) == 3
 
 
 def test_another_seed_or_another_row_is_another_adapter(make_job, run_job):

@@ -2,28 +2,16 @@
 
 import hashlib
 import json
-import platform
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from fine_tune.digest import canonical, folder_files
 from fine_tune.examples import Example
 from fine_tune.job import Job
 from fine_tune.rows import Row, ids_digest
+from fine_tune.software import software
 
 NAME, ROW_IDS, COSTS = "manifest.json", "row-ids.txt", "costs.json"
-PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "safetensors", "tokenizers", "datasets", "numpy")
-
-
-def versions() -> dict[str, str]:
-    found = {"python": ".".join(platform.python_version_tuple()[:2])}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def decimal(value: float) -> str:
@@ -65,7 +53,7 @@ def write_manifest(model: Path, job: Job, base: dict, trained: list[Example], he
         "base": {"id": job.base_id, **base},
         "datanets": per_datanet(job, trained, held_out),
         "rows": {"count": len(rows), "idsDigest": ids_digest(rows), "heldOut": sorted(row.id for row in held_out)},
-        "method": job.method, "hyperparameters": chosen, "packages": versions(),
+        "method": job.method, "hyperparameters": chosen, "software": software(),
         "metrics": {name: plain(value) for name, value in result.items()},
         "influence": None if influence is None else {
             "storeDigest": influence["storeDigest"], "rows": influence["rows"], "scored": influence["scored"],
