@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { isAbsolute, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ProvenanceError, type ProvenanceIndex } from '../../functions/attribution/provenance/index.ts'
 import { answerQueries, countOf, spansOf } from './provenance/answer-queries.ts'
@@ -58,8 +58,14 @@ else usage(`there is no command ${verb}`)
 async function build(): Promise<void> {
   if (!options.rows || !options.out) usage('--rows and --out are needed')
   const out = resolve(options.out!)
-  if (existsSync(out) && (!statSync(out).isDirectory() || readdirSync(out).length > 0) && !options.force)
-    return refuse(`${options.out} is not empty: choose another folder or say --force`)
+  const inside = relative(out, resolve(options.rows!))
+  if (!/^\.\.([\\/]|$)/.test(inside) && !isAbsolute(inside))
+    return refuse(`--out ${options.out} holds --rows: it would be replaced with the index`)
+  if (existsSync(out)) {
+    if (!statSync(out).isDirectory()) return refuse(`--out ${options.out} is no folder`)
+    if (readdirSync(out).length > 0 && !options.force)
+      return refuse(`${options.out} is not empty: choose another folder or say --force`)
+  }
   const started = performance.now()
   try {
     const built = await buildFolder(options.rows!, out, (line) => process.stderr.write(`${line}\n`))

@@ -149,6 +149,17 @@ test('a full folder is kept without --force; damaged and missing shards are refu
   expect((await run(['count', '--index', folder])).err).toContain('holds no provenance index')
 }, 60_000)
 
+test('--force replaces a folder, but neither a file nor the folder of the rows', async () => {
+  const file = join(folder, 'file')
+  writeFileSync(file, 'mine')
+  const args = (out: string) => ['build', '--rows', join(folder, 'rows.jsonl'), '--out', out, '--force']
+  expect((await build(lines, '--out', file, '--force')).err).toContain('is no folder')
+  expect(readFileSync(file, 'utf8')).toBe('mine')
+  for (const out of [folder, join(folder, 'rows.jsonl')])
+    expect(await run(args(out))).toMatchObject({ code: 1, err: expect.stringContaining('holds --rows') })
+  expect(existsSync(join(folder, 'rows.jsonl'))).toBe(true)
+}, 60_000)
+
 test('a build that was cut off goes on from its finished shards', async () => {
   const index = join(folder, 'index')
   expect((await build(lines)).code).toBe(0)

@@ -317,30 +317,73 @@ export function rankBoth(s: i32, lo: i32, hi: i32): void {
   rankHi = before + to
 }
 
-/** The symbol before suffix `row`, as the last `step` saw it. */
-export let stepped: i32 = 0
+/** Suffixes that stepAll steps at once: enough that their cache misses overlap. */
+export const LANES: i32 = 32
+/** Per lane: u32 its number (as given), node, position in the node, u32 superblocks, u32 nodes, u32 classes of its superblock. */
+const LANE: usize = memory.data(32 * 24, 8)
 
-/** The suffix that begins one symbol before suffix `row`. For a separator: firstOf(separator()) + its number among separators. */
-export function step(row: i32): i32 {
-  const b = row >> BLOCK_BITS
-  const block = blocks + (<usize>b << 3)
-  const nodes = <usize>load<u32>(block)
-  const superblocks = <usize>load<u32>(block, 4)
-  let r = row & (BLOCK - 1)
-  if (superblocks == 0) {
-    stepped = onlySymbol(b)
-    return load<i32>(entryOf(b, stepped)) + r
+/**
+ * For `count` (<= LANES) suffixes (i32 each), the suffixes that begin one symbol before, and those symbols (a byte each). For a
+ * separator: firstOf(separator()) + its number among separators.
+ */
+export function stepAll(suffixes: usize, symbols: usize, count: i32): void {
+  let open = LANE
+  for (let i = 0; i < count; i++) {
+    const suffix = load<i32>(suffixes + (<usize>i << 2))
+    const block = blocks + (<usize>(suffix >> BLOCK_BITS) << 3)
+    const superblocks = load<u32>(block, 4)
+    if (superblocks == 0) {
+      reached(suffixes, symbols, i, onlySymbol(suffix >> BLOCK_BITS), suffix & (BLOCK - 1))
+      continue
+    }
+    store<i32>(open, i)
+    store<i32>(open, 0, 4)
+    store<i32>(open, suffix & (BLOCK - 1), 8)
+    store<u32>(open, superblocks, 12)
+    store<u32>(open, load<u32>(block), 16)
+    open += 24
   }
-  let node = 0
-  do {
-    const word = load<u64>(nodes + (<usize>node << 3))
-    const found = onesAndBit(superblocks, <i32>(word & 0xfffff) + r)
-    const ones = (found >> 1) - <i32>((word >> 20) & 0xfffff)
-    r = found & 1 ? ones : r - ones
-    node = <i32>(word >> (found & 1 ? 49 : 40)) & 511
-  } while (node < 256)
-  stepped = node - 256
-  return load<i32>(entryOf(b, stepped)) + r
+  // One turn of all trees after another, each in passes: loads that wait for nothing, those they lead to, then the bits.
+  while (open > LANE) {
+    for (let lane = LANE; lane < open; lane += 24) {
+      const word = load<u64>(<usize>load<u32>(lane, 16) + (<usize>load<i32>(lane, 4) << 3))
+      const index = ((<u32>word & 0xfffff) + load<u32>(lane, 8)) / SUPERBLOCK
+      store<u32>(lane, load<u32>(<usize>load<u32>(lane, 12) + (<usize>index << 4)), 20)
+    }
+    let seen: u8 = 0
+    for (let lane = LANE; lane < open; lane += 24) {
+      const held = <usize>load<u32>(lane, 20)
+      seen ^= load<u8>(held) ^ load<u8>(held + 64)
+    }
+    store<u8>(SINK, seen)
+    let kept = LANE
+    for (let lane = LANE; lane < open; lane += 24) {
+      const word = load<u64>(<usize>load<u32>(lane, 16) + (<usize>load<i32>(lane, 4) << 3))
+      let r = load<i32>(lane, 8)
+      const found = onesAndBit(<usize>load<u32>(lane, 12), <i32>(word & 0xfffff) + r)
+      const ones = (found >> 1) - <i32>((word >> 20) & 0xfffff)
+      r = found & 1 ? ones : r - ones
+      const node = <i32>(word >> (found & 1 ? 49 : 40)) & 511
+      if (node >= 256) {
+        reached(suffixes, symbols, load<i32>(lane), node - 256, r)
+        continue
+      }
+      store<i32>(kept, load<i32>(lane))
+      store<i32>(kept, node, 4)
+      store<i32>(kept, r, 8)
+      store<u64>(kept, load<u64>(lane, 12), 12)
+      kept += 24
+    }
+    open = kept
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function reached(suffixes: usize, symbols: usize, i: i32, s: i32, r: i32): void {
+  const suffix = suffixes + (<usize>i << 2)
+  store<u8>(symbols + <usize>i, <u8>s)
+  store<i32>(suffix, load<i32>(entryOf(load<i32>(suffix) >> BLOCK_BITS, s)) + r)
 }
 
 /** Bits of a block from position `at` to the end of their chunk, `at` lowest; bitsLeft tells how many. */

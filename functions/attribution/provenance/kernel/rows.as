@@ -7,7 +7,7 @@
 import { loadBits } from './chunk'
 import { SAMPLE_BITS, SAMPLE_EVERY } from './encode'
 import { heapTop, release, reserve } from './heap'
-import { firstOf, partition, separator, step, stepped } from './rank'
+import { firstOf, LANES, partition, separator, stepAll } from './rank'
 import { BLOCK } from './tree'
 
 let samples: usize = 0
@@ -90,15 +90,39 @@ function sampleOf(block: i32): i32 {
   return block + before * (SAMPLE_EVERY - 1)
 }
 
-/** The row of one suffix. */
-function rowOf(suffix: i32): i32 {
-  while (true) {
-    const block = suffix >> SAMPLE_BITS
-    const inside = suffix & (SAMPLE_EVERY - 1)
-    if (inside == 0 || isDense(block)) return packed(samples, sampleOf(block) + inside)
-    const next = step(suffix)
-    if (stepped == separator()) return packed(firsts, next - firstOf(separator()))
-    suffix = next
+// Suffixes that walk singly, side by side: what each waits for, the others do not.
+const WALKING: usize = memory.data(32 * 4, 4)
+const STEPPED: usize = memory.data(32, 4)
+let walking: i32 = 0
+
+/** Lets a suffix walk to its row. It may be told only when `arrive` is called. */
+function send(suffix: i32): void {
+  store<i32>(WALKING + (<usize>(walking++) << 2), suffix)
+  if (walking == LANES) arrive(LANES / 2)
+}
+
+/** Walks until at most so many suffixes are on their way. */
+function arrive(most: i32): void {
+  while (walking > most) {
+    let left = 0
+    for (let i = 0; i < walking; i++) {
+      const suffix = load<i32>(WALKING + (<usize>i << 2))
+      const block = suffix >> SAMPLE_BITS
+      const inside = suffix & (SAMPLE_EVERY - 1)
+      if (inside == 0 || isDense(block)) take(packed(samples, sampleOf(block) + inside))
+      else store<i32>(WALKING + (<usize>(left++) << 2), suffix)
+    }
+    if (done()) {
+      walking = 0
+      return
+    }
+    stepAll(WALKING, STEPPED, left)
+    walking = 0
+    for (let i = 0; i < left; i++) {
+      const next = load<i32>(WALKING + (<usize>i << 2))
+      if (<i32>load<u8>(STEPPED + <usize>i) == separator()) take(packed(firsts, next - firstOf(separator())))
+      else store<i32>(WALKING + (<usize>(walking++) << 2), next)
+    }
   }
 }
 
@@ -161,7 +185,7 @@ function walk(): void {
   const left = open(marks, width)
   if (left == 0) return
   if (left <= 2 || left < width >> 4) {
-    for (let i = 0; i < width && !done(); i++) if (!load<u8>(marks + <usize>i)) take(rowOf(lo + i))
+    for (let i = 0; i < width && !done(); i++) if (!load<u8>(marks + <usize>i)) send(lo + i)
   } else partition(lo, hi, marks, spare, push)
 }
 
@@ -170,7 +194,8 @@ function collect(lo: i32, hi: i32): void {
   const mark = heapTop()
   const width = hi - lo
   const single = width <= 4 || stopAtLive ? min<i32>(width, 4) : 0
-  for (let i = 0; i < single && !done(); i++) take(rowOf(lo + i))
+  for (let i = 0; i < single; i++) send(lo + i)
+  if (stopAtLive) arrive(0)
   if (width > single && !done()) {
     const marks = reserve(<usize>width)
     memory.fill(marks, 0, <usize>width)
@@ -181,6 +206,7 @@ function collect(lo: i32, hi: i32): void {
     push(-1, lo, hi, marks)
     while (stack > bottom && !done()) walk()
   }
+  arrive(0)
   for (let i = 0; i < found; i++) store<u8>(seen + <usize>(load<i32>(list + (<usize>i << 2)) >> 3), 0)
   release(mark)
 }
