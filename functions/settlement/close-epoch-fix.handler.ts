@@ -36,7 +36,7 @@ export const handler = async (input: unknown): Promise<{ objects: number; receip
   return fixInputs(
     {
       list: (n) => log.list(n),
-      read: (key) => log.read(key),
+      read: (keys) => log.inOrder(keys),
       fixed: (n) => log.fixed(n),
       quarantined: (n) => log.quarantined(n),
       counted: (n) => epochs.counted(n),

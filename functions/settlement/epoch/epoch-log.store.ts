@@ -21,10 +21,6 @@ export class EpochLog {
     return found.map(({ key }) => key).filter((key) => key.endsWith('.jsonl'))
   }
 
-  read(key: string): Promise<Uint8Array> {
-    return this.#objects.bytes(key)
-  }
-
   async fixed(epoch: number): Promise<EpochInputs | undefined> {
     const bytes = await orMissing(this.#objects.bytes(places.inputs(epoch)))
     return bytes && parseEpochInputs(bytes)
@@ -89,11 +85,11 @@ export class EpochLog {
       this.#objects.bytes(places.inputs(epoch)),
       epoch > 1 ? this.#objects.bytes(places.previousBalances(epoch)) : new Uint8Array(),
     ])
-    return { inputs, previousBalances, objects: this.#inOrder(keys) }
+    return { inputs, previousBalances, objects: this.inOrder(keys) }
   }
 
   /** Reads a few objects ahead: the log of an epoch may be larger than the memory. */
-  async *#inOrder(keys: readonly string[]): AsyncGenerator<LogObject> {
+  async *inOrder(keys: readonly string[]): AsyncGenerator<LogObject> {
     const ahead: Promise<LogObject>[] = []
     const next = async (name: string) => ({ name, bytes: await this.#objects.bytes(name) })
     for (let at = 0; at < keys.length; at++) {

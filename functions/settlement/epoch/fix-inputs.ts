@@ -1,6 +1,7 @@
 import canonicalize from 'canonicalize'
 import type { EpochFile } from './close-epoch.ts'
 import { type EpochInputs, parseEpochInputs } from './inputs.ts'
+import type { LogObject } from './receipt-log.ts'
 
 /** The house's own accounts and their addresses, from the configuration. */
 export interface House {
@@ -21,7 +22,8 @@ export interface RegisteredAccount {
 export interface FixPorts {
   /** Keys of the log objects of an epoch, ascending. */
   list(epoch: number): Promise<string[]>
-  read(key: string): Promise<Uint8Array>
+  /** These objects, in this order. */
+  read(keys: readonly string[]): AsyncIterable<LogObject>
   fixed(epoch: number): Promise<EpochInputs | undefined>
   quarantined(epoch: number): Promise<EpochInputs['quarantined']>
   counted(epoch: number): Promise<{ receipts: bigint; fees: bigint }>
@@ -100,8 +102,8 @@ export const fixInputs = async (
 /** Ids that the log mentions. A line that is not a receipt is the calculators' to refuse. */
 const namesIn = async (ports: FixPorts, objects: readonly string[]) => {
   const [receipts, adapters, accounts] = [new Set<string>(), new Set<string>(), new Set<string>()]
-  for (const key of objects) {
-    const text = Buffer.from(await ports.read(key)).toString('latin1')
+  for await (const { bytes } of ports.read(objects)) {
+    const text = Buffer.from(bytes).toString('latin1')
     for (const [, id] of text.matchAll(/"receiptId":"(rcp_[0-9a-f]{24})"/g)) receipts.add(id!)
     for (const [, id] of text.matchAll(/"adapterId":"([0-9a-f]{32})"/g)) adapters.add(id!)
     for (const [id] of text.matchAll(/acc_[0-9a-f]{24}/g)) accounts.add(id)

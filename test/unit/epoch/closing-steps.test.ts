@@ -63,7 +63,9 @@ describe('fixing the inputs of an epoch', () => {
   const fees = (list: readonly Receipt[]) => list.reduce((sum, { billing }) => sum + BigInt(billing.fee), 0n)
   const ports = (): FixPorts => ({
     list: async () => log.map((_, i) => `batch-${i}.jsonl`),
-    read: async (key) => logOf([log[Number(/\d+/.exec(key)![0])]!]).bytes,
+    read: async function* (keys) {
+      for (const key of keys) yield logOf([log[Number(/\d+/.exec(key)![0])]!])
+    },
     fixed: async () => fixed && parseEpochInputs(fixed.inputs),
     quarantined: async () => quarantined,
     counted: async () => counted,
