@@ -1,7 +1,7 @@
 """Many registered adapters, fewer resident, Zipf traffic through the server; a replica is killed on the way.
 
-Every answer is compared with stock PEFT arithmetic (merged weights, stock transformers), computed apart. Two replicas
-serve; the client retries on the other one, as the router does. One replica is killed with SIGKILL in the middle.
+Every answer is compared with stock transformers + PEFT, computed apart. Two replicas serve; the client
+retries on the other one, as the router does. One replica is killed with SIGKILL in the middle.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from tempfile import TemporaryDirectory
 import httpx
 import psutil
 import torch
+from peft import set_peft_model_state_dict
 from processes import Replica, write_base
 from safetensors.torch import load_file
 from shapes import SMALL
-from stock_adapters import write_adapters
-from transformers import AutoModelForCausalLM
+from stock_adapters import stock_peft, write_adapters
 
 TOKENS, RANK, IN_FLIGHT = 6, 4, 32
 
@@ -40,7 +40,7 @@ def measure(seed: int, quick: bool, device: str, say: Callable[[str], None]) -> 
         limits = ("--device-mb", str(max(1, resident * one >> 20)), "--host-mb", "0", "--device", device, "--queue", "4096")
         replicas = [Replica(root, *limits) for _ in range(2)]
         try:
-            out = asyncio.run(_run([replica.ready() for replica in replicas], root, traffic, rng, say))
+            out = asyncio.run(_run([replica.ready() for replica in replicas], root, traffic, seed, rng, say))
         finally:
             for replica in replicas:
                 if replica.process.poll() is None:
@@ -48,8 +48,8 @@ def measure(seed: int, quick: bool, device: str, say: Callable[[str], None]) -> 
     return {"registered": registered, "resident budget": resident, "requests": requests, **out}
 
 
-async def _run(replicas: list[Replica], root: Path, traffic: list, rng: random.Random, say: Callable[[str], None]) -> dict:
-    answers: dict[int, list[int] | None] = {}
+async def _run(replicas: list[Replica], root: Path, traffic: list, seed: int, rng: random.Random, say: Callable[[str], None]) -> dict:
+    answers: dict[int, list[int]] = {}
     gate, done = asyncio.Semaphore(IN_FLIGHT), 0
     survivor = psutil.Process(replicas[0].process.pid)
     memory: dict[str, int] = {}
@@ -81,8 +81,8 @@ async def _run(replicas: list[Replica], root: Path, traffic: list, rng: random.R
         await asyncio.gather(*(one(index) for index in range(len(traffic))))
         memory["end"] = survivor.memory_info().rss
         stats = (await client.get(f"{replicas[0].url}/residency")).json()
-    say("comparing with stock transformers on merged weights")
-    wrong = _wrong(root, traffic, answers)
+    say(f"comparing with stock transformers + PEFT: {memory}")
+    wrong = _wrong(root, SMALL, seed, traffic, answers)
     return {
         "wrong answers": wrong, "lost requests": len(traffic) - len(answers), "retried after the kill": retried,
         "memory growth after warm-up": round(memory["end"] / memory["warm"] - 1, 4), "resident at the end": stats["device_adapters"],
@@ -90,26 +90,17 @@ async def _run(replicas: list[Replica], root: Path, traffic: list, rng: random.R
     }  # fmt: skip
 
 
-@torch.inference_mode()
-def _wrong(root: Path, traffic: list, answers: dict[int, list[int] | None]) -> int:
-    model = AutoModelForCausalLM.from_pretrained(root / "base").eval()
-    modules = dict(model.named_modules())
+@torch.no_grad()
+def _wrong(root: Path, shape: dict, seed: int, traffic: list, answers: dict[int, list[int]]) -> int:
+    model = stock_peft(shape, RANK, seed)
     by_name: dict[str, list[int]] = {}
     for index in answers:
         by_name.setdefault(traffic[index][0], []).append(index)
     wrong = 0
     for name, indices in by_name.items():
-        pairs = load_file(root / "adapters" / name / "adapter_model.safetensors")
-        before = {}
-        for key in [key for key in pairs if key.endswith("lora_A.weight")]:
-            path = key.removeprefix("base_model.model.").removesuffix(".lora_A.weight")
-            weight = modules[path].weight
-            before[path] = weight.clone()
-            weight += 2 * pairs[key.replace("lora_A", "lora_B")] @ pairs[key]
+        set_peft_model_state_dict(model, load_file(root / "adapters" / name / "adapter_model.safetensors"))
         ids = torch.tensor([traffic[index][1] for index in indices])
         for _ in range(TOKENS):
             ids = torch.cat([ids, model(input_ids=ids).logits[:, -1:].argmax(-1)], 1)
         wrong += sum(answers[index] != row[-TOKENS:] for index, row in zip(indices, ids.tolist(), strict=True))
-        for path, weight in before.items():
-            modules[path].weight.copy_(weight)
     return wrong
