@@ -73,9 +73,8 @@ async def _run(replicas: list[Replica], root: Path, traffic: list, seed: int, rn
                     retried += 1
                     await asyncio.sleep(0.05 * attempt)
             done += 1
-            if done == len(traffic) // 4:
+            if done == len(traffic) // 2:  # by now each replica's adapter memory is full
                 memory["warm"] = survivor.memory_info().rss
-            if done == len(traffic) // 2:
                 replicas[1].process.kill()
 
         await asyncio.gather(*(one(index) for index in range(len(traffic))))

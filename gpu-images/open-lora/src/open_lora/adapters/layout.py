@@ -41,6 +41,7 @@ class AdapterLayout:
             self.offsets[site.path] = (at, at + rank * site.inputs, site)
             at += rank * (site.inputs + site.outputs)
         self.length = at
+        self.sizes = [rank * width for site in self.sites for width in (site.inputs, site.outputs)]
 
     def views(self, flat: torch.Tensor) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
         """path -> (A [..., in, rank], B [..., rank, out]) over `flat` [..., length]; views, not copies."""

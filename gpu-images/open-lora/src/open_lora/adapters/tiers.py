@@ -31,13 +31,14 @@ class ResidentAdapter:
     def __init__(self, host: HostAdapter, flat: torch.Tensor):
         self.name, self.key, self.layout, self.flat = host.name, host.key, host.layout, flat
         self.bytes = host.bytes
-        self._views: dict | None = None
 
     def views(self) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-        """path -> (A [in, rank], B [rank, out])."""
-        if self._views is None:
-            self._views = self.layout.views(self.flat)
-        return self._views
+        """path -> (A [in, rank], B [rank, out]). Made at each call: kept, they are a hundred objects a resident adapter."""
+        return self.layout.views(self.flat)
+
+    def halves(self) -> tuple[torch.Tensor, ...]:
+        """A and B of each path in the layout's order, flat."""
+        return self.flat.split(self.layout.sizes)
 
 
 @dataclass

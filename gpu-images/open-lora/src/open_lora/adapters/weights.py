@@ -7,6 +7,7 @@ y += (x A) B is exactly PEFT's `lora_B(lora_A(x)) * scaling`.
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,7 @@ def _assemble(file, name: str, key: str, sites: dict[str, Site], settings: LoraS
     if bucket is None:
         raise Refusal("adapter_rank_too_large", f"no pool for rank {max(ranks.values())}", param="r")
     layout = layout_for(bucket, frozenset(sites[path] for path in pairs))
-    flat = torch.zeros(layout.length, dtype=dtype)
+    flat = _pages(layout.length, dtype)
     for path, (a, b) in layout.views(flat).items():
         a_key, b_key = pairs[path]
         rank = ranks[path]
@@ -104,6 +105,13 @@ def _assemble(file, name: str, key: str, sites: dict[str, Site], settings: LoraS
     if not torch.isfinite(flat).all():
         raise Refusal("adapter_not_finite", "the adapter holds NaN or infinite weights")
     return HostAdapter(name, key, layout, flat)
+
+
+def _pages(length: int, dtype: torch.dtype) -> torch.Tensor:
+    """Zeros in memory pages of their own, given back to the system with the last reference. From the heap, adapters
+    that come and go by the thousand leave holes in it that other objects settle in, and it grows (docs/decisions/053)."""
+    size = max(1, length) * torch.empty((), dtype=dtype).element_size()
+    return torch.frombuffer(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), dtype=dtype)[:length]
 
 
 def _tensor(file, key: str) -> torch.Tensor:

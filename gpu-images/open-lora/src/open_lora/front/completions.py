@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from open_lora.engine_port import Engine, Lease
+from open_lora.front.event_stream import EventStream, frames
 from open_lora.front.generation import Choice, Update, make_choices, run_choices
 from open_lora.front.metrics import Metrics
 from open_lora.front.prompting import make_prompts
@@ -110,14 +110,15 @@ class _Run:
 
     async def _events(self, first: Update | None) -> AsyncIterator[bytes]:
         try:
-            yield _frames(self.writer.opening())
+            stream = EventStream(self.writer)
+            yield stream.opening()
             if first is not None:
-                yield _frames(self.writer.update(first))
+                yield stream.update(first)
             async for update in self.updates:
-                yield _frames(self.writer.update(update))
-            yield _frames(self.writer.closing()) + b"data: [DONE]\n\n"
+                yield stream.update(update)
+            yield stream.closing()
         except Refusal as refusal:
-            yield _frames([refusal.body()])
+            yield frames([refusal.body()])
         finally:
             await self.close()
 
@@ -125,13 +126,7 @@ class _Run:
         return {"X-OpenLora-Found": self.lease.found, "X-OpenLora-Load-Ms": f"{self.lease.load_ms:.3f}"}
 
 
-ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 NO_BUFFER = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-
-
-def _frames(chunks: list[dict]) -> bytes:
-    """Server-sent events; each is whole and valid UTF-8."""
-    return b"".join(b"data: " + ENCODER.encode(chunk).encode("utf-8") + b"\n\n" for chunk in chunks)
 
 
 async def _hung_up(http: Request) -> None:

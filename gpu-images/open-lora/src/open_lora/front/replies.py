@@ -55,6 +55,11 @@ class ReplyWriter:
             return [self._chunk(c, {"delta": {"role": "assistant", "content": ""}}) for c in self.choices]
         return [self._chunk(c, {"text": c.prompt.text}) for c in self.choices] if self.request.echo else []
 
+    def is_text_only(self, update: Update) -> bool:
+        """Its chunk is that of the choice's other updates but for the text."""
+        plain = update.choice.prompt.parameters.logprobs is None and not self.request.continuous_usage
+        return bool(plain and update.text and not update.choice.finish)
+
     def update(self, update: Update) -> list[dict]:
         choice, out = update.choice, []
         if update.text or not choice.finish or update.events:

@@ -21,6 +21,8 @@ class Decoder:
         plain = getattr(type(tokenizer), "_decode", None) is PreTrainedTokenizerFast._decode
         self._fast = tokenizer.backend_tokenizer.decode if plain and not tokenizer.clean_up_tokenization_spaces else None
         self._alphabet = _byte_alphabet() if _is_byte_level(tokenizer) else None
+        self._sizes: dict[int, int | None] = {}
+        self.context_free = self._fast is not None and self._alphabet is not None  # bytes in a row: no token looks at others
 
     def decode(self, ids: list[int]) -> str:
         if self._fast is not None:
@@ -29,6 +31,11 @@ class Decoder:
 
     def raw_bytes(self, token: int) -> int | None:
         """Bytes that a token stands for in a byte-level vocabulary; None when the vocabulary is of another kind."""
+        if token not in self._sizes:
+            self._sizes[token] = self._raw_bytes(token)
+        return self._sizes[token]
+
+    def _raw_bytes(self, token: int) -> int | None:
         if token in self.special:
             return 0
         if self._alphabet is None:
@@ -91,6 +98,9 @@ class TextAssembler:
             self._bytes += part
             self.ends.append(self._bytes)
         self._text += piece
+        if self.decoder.context_free:
+            self._context = self._settled = len(self.ids)
+            return
         self._context, self._settled = self._settled, len(self.ids)
         self._before = self.decoder.decode(self.ids[self._context :])
 

@@ -46,14 +46,14 @@ class ClassRows:
                 new[: self.capacity].copy_(old)
             grown[path] = tuple(pair)
         self.blocks, self.capacity = grown, capacity
-        self._slots = [[half[row] for pair in grown.values() for half in pair] for row in range(capacity)]
+        self._slots = [[half[row].view(-1) for pair in grown.values() for half in pair] for row in range(capacity)]
         self._views.clear()
 
     def join(self, batch_row: int, adapter: ResidentAdapter) -> None:
         at = len(self.members)
         if at == self.capacity:
             self._grow(max(4, 2 * at))
-        torch._foreach_copy_(self._slots[at], [half for pair in adapter.views().values() for half in pair])
+        torch._foreach_copy_(self._slots[at], adapter.halves())
         self.members.append(batch_row)
 
     def leave(self, batch_row: int) -> None:
