@@ -93,7 +93,7 @@ def test_checkpoints_are_taken_in_order_and_the_store_belongs_to_the_final_adapt
 
 
 def test_four_bits_rank_the_planted_row_first_too(base_dir, adapter_dir, rows, tmp_path):
-    fit_store(base_dir, [adapter_dir], rows, tmp_path / "store", settings=Settings(bits=4))
+    fit_store(base_dir, [adapter_dir], rows, tmp_path / "store", settings=Settings(row_bytes=10))
     scorer = open_scorer(tmp_path / "store", base_dir, adapter_dir)
     assert int(scorer.score(scorer.sequence({"id": "q", "text": rows[7]["text"]})).scores.argmax()) == 7
 

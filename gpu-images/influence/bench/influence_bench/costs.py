@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import torch
 from influence.adapter import read_adapter
-from influence.quantise import quantise
+from influence.quantise import quantise, tiers
 from influence.retraining import Schedule, retrain
 from influence.score import open_scorer, stored_scores
 
@@ -29,12 +30,13 @@ def _best(call, times: int) -> float:
     return min(spent)
 
 
-def dot_products(components: int) -> float:
+def dot_products(components: int, row_bytes: int) -> float:
     """ms for the scores of 100,000 stored rows against one query, one core."""
     torch.manual_seed(0)
-    codes, scales, unit = quantise(torch.randn(MANY, components), 8)
-    relative, query = scales.float() * unit, torch.randn(components)
-    return round(1000 * _best(lambda: stored_scores(codes, components, relative, query), 7), 2)
+    kept = tiers(components, row_bytes)
+    some = quantise(torch.randn(MANY // 10, components), kept)
+    codes, factors, query = some[0].repeat(10, 1), (some[1].float() * some[2]).repeat(10, 1), torch.randn(components)
+    return round(1000 * _best(lambda: stored_scores(codes, factors, kept, query), 7), 2)
 
 
 def backward_passes(task: Task, store: Path) -> float:
@@ -53,6 +55,14 @@ def epoch_seconds(task: Task) -> float:
     return round(_best(lambda: retrain(model, start, rows, set(range(len(rows))), schedule), 2), 3)
 
 
+def peak_bytes() -> int:
+    """Peak resident bytes of this process alone: on Linux ru_maxrss also remembers the process that started it."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.is_file() else []
+    high = next((line.split()[1] for line in lines if line.startswith("VmHWM:")), None)
+    return 1024 * int(high or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
 def peak_memory(task: Task, out: Path) -> dict:
     """Peak resident bytes of a process that loads the model, and of one that also fits."""
     code = ("import sys, json, torch; torch.set_num_threads(1)\n"
@@ -60,7 +70,7 @@ def peak_memory(task: Task, out: Path) -> dict:
             "from influence.fit import fit_store; task = read_task(Path(sys.argv[1])); base = task.base()\n"
             "if len(sys.argv) > 2: fit_store(task.folder / 'base', task.checkpoints, task.rows, sys.argv[2], "
             "adapter_dir=task.adapter, base=base)\n"
-            "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)")
+            "from influence_bench.costs import peak_bytes; print(peak_bytes())")
     peak = lambda *args: int(subprocess.run([sys.executable, "-c", code, str(task.folder), *args], check=True,
                                             capture_output=True, text=True).stdout.split()[-1])
     loaded, fitted = peak(), peak(str(out))
@@ -71,7 +81,7 @@ def measure_costs(task: Task, store: Path, scratch: Path, results: dict) -> dict
     """results: of the draw that `store` was fitted in, by method."""
     figures = results[OURS].figures
     kronfluence = next((r.figures for r in results.values() if "oneQuerySecondsAtManyRows" in r.figures), None)
-    many, passes, products = task.protocol.many_rows, backward_passes(task, store), dot_products(FROZEN.components)
+    many, passes, products = task.protocol.many_rows, backward_passes(task, store), dot_products(FROZEN.components, FROZEN.row_bytes)
     epoch = epoch_seconds(task)
     beside = {"why": "kronfluence did not run"}
     if kronfluence:

@@ -31,7 +31,7 @@ def own_scores(task: Task, scratch: Path) -> dict[str, Scores]:
     last = task.checkpoints[-1:]
     return {
         OURS: stored(task, scratch / "ours", FROZEN),
-        "ekfac, 258 B": stored(task, scratch / "four-bits", replace(FROZEN, bits=4)),
+        "ekfac, 258 B": stored(task, scratch / "four-bits", replace(FROZEN, row_bytes=258)),
         "ekfac, 514 B, absolute": answered(task, scratch / "ours", normalise=False),
         "ekfac, one checkpoint": stored(task, scratch / "one", FROZEN, last),
         "ekfac, restricted": stored(task, scratch / "restricted", RESTRICTED),

@@ -1,4 +1,4 @@
-"""N >= 2,400 rows, where 512 components are far from full rank: what storing them costs."""
+"""N >= 2,400 rows, where the stored components are far from full rank: what storing them costs."""
 
 from dataclasses import replace
 from pathlib import Path

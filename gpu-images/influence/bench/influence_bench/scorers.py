@@ -79,7 +79,7 @@ class Gradients:
         return Scores(queries @ rows.T, copies @ rows.T, cost)
 
     def uncompressed(self, normalise: bool) -> Scores:
-        """Our features without the 512 components and without rounding, float64."""
+        """Our features, all of them and not rounded, float64."""
         scale = [torch.cat([r.whitening() for r in c]).double() for c in self.rotations]
         white = torch.cat([f.double() * s for f, s in zip(self.features, scale)], 1)
         rows = white[: self.rows]

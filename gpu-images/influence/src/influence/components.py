@@ -1,9 +1,11 @@
-"""PCA without centring over all rows: the 512 directions that are stored. Exact for few rows, else a streaming
+"""PCA without centring over all rows: the directions that are stored. Exact for few rows, else a streaming
 randomized SVD with power iterations (Halko, Martinsson and Tropp, arXiv 0909.4061)."""
 
 import torch
 
-EXACT_ROWS = 1024
+from .quantise import Tier
+
+EXACT_ROWS = 4096
 OVERSAMPLE = 32
 POWER_ITERATIONS = 2
 BLOCK = 4096
@@ -43,3 +45,14 @@ def _exact(features: torch.Tensor, count: int) -> torch.Tensor:
 def project(features: torch.Tensor, components: torch.Tensor) -> torch.Tensor:
     """(rows, k): features on the components."""
     return torch.cat([block @ components for block in features.split(BLOCK)])
+
+
+def turned(components: torch.Tensor, kept: tuple[Tier, ...], seed: int) -> torch.Tensor:
+    """(d, k) -> (d, stored): the components of each tier turned by a random rotation among themselves. Inner products
+    stay; a row's numbers become alike, so that one scale suits them all."""
+    generator, parts = torch.Generator().manual_seed(seed), []
+    for tier in kept:
+        part = components[:, tier.start : tier.start + tier.count]
+        drawn = torch.randn(part.shape[1], part.shape[1], generator=generator)
+        parts.append(part if tier.bits == 8 else part @ torch.linalg.qr(drawn).Q)
+    return torch.cat(parts, 1).contiguous()

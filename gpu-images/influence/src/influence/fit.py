@@ -4,7 +4,7 @@ import argparse
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import torch
@@ -23,7 +23,7 @@ from .gradients import batches, losses
 from .methods import METHODS, NEEDS_RAW, Features, RowVectors
 from .own_part import own_parts_of
 from .probe import LoraProbe
-from .quantise import quantise, unpack
+from .quantise import quantise, row_size, unpack
 from .rotation import MatrixRotation
 from .rows import Sequence, check_record, read_rows, to_sequence
 from .settings import Settings
@@ -94,23 +94,23 @@ def _fit_checkpoints(base: Base, adapters: list[Adapter], sequences: list[Sequen
     return Fitted(Features(features[:, :width], raw_features, by_matrix, rotations[-1]), rotations, maps, loss_range, final)
 
 
-def _stored(vectors: dict[str, RowVectors], sequences: list[Sequence], bits: int):
+def _stored(vectors: dict[str, RowVectors], sequences: list[Sequence]):
     """Quantised rows, query maps and contributor sums of every method, with their header entries."""
     rows, queries, groups, described = {}, {}, {}, {}
     contributors = sorted({s.contributor for s in sequences})
     position = {name: n for n, name in enumerate(contributors)}
     member = torch.tensor([position[s.contributor] for s in sequences])
     for name, made in vectors.items():
-        codes, scales, unit = quantise(made.rows, bits)
-        rows[f"{name}.codes"], rows[f"{name}.scales"] = codes, scales
+        codes, scales, unit = quantise(made.rows, made.tiers)
+        rows[f"{name}.codes"], rows[f"{name}.scales"], rows[f"{name}.norms"] = codes, scales, made.norms
         queries[f"{name}.components"] = made.components.half()
         width, sums = made.rows.shape[1], torch.zeros(len(contributors), made.rows.shape[1])
         for at in range(0, len(codes), BLOCK):
-            block = unpack(codes[at : at + BLOCK], width) * scales[at : at + BLOCK, None].float() * unit
-            sums.index_add_(0, member[at : at + BLOCK], block / block.norm(dim=1, keepdim=True).clamp_min(1e-30))
+            block = unpack(codes[at : at + BLOCK], scales[at : at + BLOCK], unit, made.tiers)
+            sums.index_add_(0, member[at : at + BLOCK], block / made.norms[at : at + BLOCK, None].clamp_min(1e-30))
         groups[f"{name}.contributors"] = sums
         described[name] = {"reads": made.reads, "components": width, "unit": unit,
-                           "bytesPerRow": codes[0].numel() + 2}
+                           "tiers": [astuple(t) for t in made.tiers], "bytesPerRow": row_size(made.tiers)}
     return rows, queries, groups, described, contributors
 
 
@@ -163,8 +163,7 @@ def fit_store(base_dir, checkpoints, rows, out_dir, *, adapter_dir=None, setting
         print(f"influence: about {memory >> 20} MiB beside the model", file=sys.stderr, flush=True)
         fitted = _fit_checkpoints(base, adapters, sequences, settings, bool({*methods} & {*NEEDS_RAW}), scratch)
         vectors = {name: METHODS[name](fitted.features, settings) for name in methods}
-        stored, queries, groups, described, contributors = _stored(vectors, sequences, settings.bits)
-        stored["selfnorms"] = next(iter(vectors.values())).norms
+        stored, queries, groups, described, contributors = _stored(vectors, sequences)
         stored["losses"] = torch.tensor(fitted.final)
         header = {
             "adapterDigest": bound_to, "baseDigest": base_digest(Path(base_dir)), "settings": settings.as_dict(),
@@ -198,10 +197,10 @@ def main(argv: list[str]) -> dict:
     parser.add_argument("--out", required=True, type=Path, help="folder of the store")
     parser.add_argument("--methods", nargs="+", choices=sorted(METHODS), default=["ekfac", "datainf", "dot"],
                         help="scorers to store (default: all)")
-    parser.add_argument("--bits", type=int, choices=(8, 4), default=8)
+    parser.add_argument("--row-bytes", type=int, choices=(514, 258), default=514, help="bytes of a stored row")
     args = parser.parse_args(argv)
     return fit_store(args.base, checkpoint_folders(args.adapter), args.rows, args.out, adapter_dir=args.adapter,
-                     settings=Settings(bits=args.bits), methods=tuple(args.methods))
+                     settings=Settings(row_bytes=args.row_bytes), methods=tuple(args.methods))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a fit takes: bytes above the loaded model, and how often the rows run through it. README.md has the formulas."""
 
-from .components import BLOCK, OVERSAMPLE
+from .components import BLOCK, EXACT_ROWS, OVERSAMPLE
 from .factors import OVERSAMPLE as SKETCH
 from .settings import Settings
 
@@ -26,7 +26,7 @@ def fit_bytes(shapes: list[tuple[int, int]], rows: int, tokens: int, checkpoints
     parameters = sum(r * d for r, d in shapes)
     sides = [_side(width, settings) for shape in shapes for width in shape]
     features = min(settings.kept_features(rows), checkpoints * parameters)
-    columns = min(settings.components + OVERSAMPLE, features)
+    columns = min(settings.components + OVERSAMPLE, features, rows)
     parts = {
         "rows": 8 * tokens,
         "adapters": 4 * checkpoints * parameters,
@@ -34,7 +34,8 @@ def fit_bytes(shapes: list[tuple[int, int]], rows: int, tokens: int, checkpoints
         "pass": 16 * settings.batch_tokens * vocabulary,
         "factors": sum(factor + basis for factor, basis in sides),
         "features": 4 * rows * features,
-        "components": 4 * features * 3 * columns + 4 * min(rows, BLOCK) * features + 8 * rows * settings.components,
+        "components": 4 * features * 3 * columns + 12 * rows * min(settings.components, features, rows)
+        + (32 * rows * rows if rows <= EXACT_ROWS else 4 * BLOCK * features),
     }
     lasting = parts["rows"] + parts["adapters"] + parts["features"]
     return parts | {"peak": lasting + max(parts["factors"] + parts["gradients"] + parts["pass"], parts["components"])}

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
-from .components import BLOCK, principal_components, project
+from .components import BLOCK, principal_components, project, turned
 from .feature_map import FeatureMap
+from .quantise import Tier, tiers
 from .rotation import MatrixRotation
 from .settings import Settings
 
@@ -28,11 +29,12 @@ class Features:
 @dataclass
 class RowVectors:
     """reads: "whitened" or "raw", the features that a query is turned into; components (d, k); rows (N, k) float32;
-    norms (N): length of each row's vector before truncation."""
+    tiers: at which width they are stored; norms (N): length of each row's vector before truncation."""
 
     reads: str
     components: torch.Tensor
     rows: torch.Tensor
+    tiers: tuple[Tier, ...]
     norms: torch.Tensor
 
 
@@ -42,11 +44,13 @@ NEEDS_RAW = ("datainf", "dot")
 def _vectors(reads: str, vectors: torch.Tensor, settings: Settings) -> RowVectors:
     norms = torch.cat([block.double().square().sum(1).sqrt().float() for block in vectors.split(BLOCK)])
     components = principal_components(vectors, settings.components, settings.seed)
-    return RowVectors(reads, components, project(vectors, components), norms)
+    kept = tiers(components.shape[1], settings.row_bytes)
+    components = turned(components, kept, settings.seed)
+    return RowVectors(reads, components, project(vectors, components), kept, norms)
 
 
 def ekfac(features: Features, settings: Settings) -> RowVectors:
-    """Eigenvalue-corrected Kronecker curvature at every checkpoint (attribution.md B, EK-4cp-PCA512)."""
+    """Eigenvalue-corrected Kronecker curvature at every checkpoint (attribution.md B)."""
     return _vectors("whitened", features.whitened, settings)
 
 

@@ -1,33 +1,103 @@
-"""Stored rows: int8 or packed int4 with one float16 scale a row (514 or 258 bytes at 512 components)."""
+"""Stored rows: components of two widths that fill `row_bytes`, strong ones wide, and one float16 scale a width.
+
+Whitened gradients have a flat spectrum: what few components leave out weighs more than what few bits round. So as many
+components are kept as fit, first at 8 bits, then at 4, then at 2 (docs/decisions/032). Components of one width are turned
+by a random rotation (fit.py), so that a row's numbers there are alike and near normal: below 8 bits the step is the one
+of least mean squared error for a normal variable (Max, 1960)."""
+
+from dataclasses import dataclass
 
 import torch
 
-_LEVELS = {8: 127, 4: 7}
+from . import errors
+
+SCALE_BYTES = 2
+_NORMAL_STEP = {4: 0.3352, 2: 0.9957}  # of a standard deviation
 
 
-def quantise(rows: torch.Tensor, bits: int) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """(codes, scales, unit): row = codes x scale x unit. `unit` is global: it keeps the scales in float16's range."""
-    levels = _LEVELS[bits]
-    exact = rows.abs().amax(1).double() / levels
+@dataclass(frozen=True)
+class Tier:
+    """`count` components from `start` on at `bits` each, in bytes [at, at + size) of a row."""
+
+    start: int
+    count: int
+    bits: int
+    at: int
+
+    @property
+    def size(self) -> int:
+        return -(-self.count * self.bits // 8)
+
+    @property
+    def centre(self) -> float:
+        """What a code stands for 0 at; below 8 bits between two codes."""
+        return 128.0 if self.bits == 8 else (2**self.bits - 1) / 2
+
+
+def tiers(components: int, row_bytes: int) -> tuple[Tier, ...]:
+    """The widths for so many components; those that do not fit at two bits are not stored."""
+    for wide, narrow in ((8, 8), (8, 4), (4, 2)):
+        budget = row_bytes - SCALE_BYTES * (1 if wide == narrow else 2)
+        if components * narrow <= 8 * budget or narrow == 2:
+            break
+    if wide == narrow:
+        return (Tier(0, components, 8, 0),)
+    components = min(components, 8 * budget // narrow)
+    at_wide = (8 * budget - narrow * components) // (wide - narrow) // 8 * 8
+    kept = [(at_wide, wide), (components - at_wide, narrow)] if at_wide else [(components, narrow)]
+    made, start, at = [], 0, 0
+    for count, bits in kept:
+        made.append(Tier(start, count, bits, at))
+        start, at = start + count, at + made[-1].size
+    return tuple(made)
+
+
+def as_tiers(written: list[list[int]]) -> tuple[Tier, ...]:
+    """Back from a store's header; raises store_corrupt."""
+    made = tuple(Tier(*each) for each in written)
+    if any(t.bits not in (8, 4, 2) for t in made):
+        raise errors.store_corrupt("components of an unknown width")
+    return made
+
+
+def row_size(kept: tuple[Tier, ...]) -> int:
+    return sum(t.size + SCALE_BYTES for t in kept)
+
+
+def quantise(rows: torch.Tensor, kept: tuple[Tier, ...]) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """(codes (N, bytes) uint8, scales (N, tiers) float16, unit): component = (code - centre) x scale x unit. `unit` is
+    global: it keeps the scales in float16's range."""
+    parts = [rows[:, t.start : t.start + t.count].double() for t in kept]
+    exact = torch.stack([p.abs().amax(1) / 127 if t.bits == 8 else p.square().mean(1).sqrt() * _NORMAL_STEP[t.bits]
+                         for p, t in zip(parts, kept)], 1)
     positive = exact[exact > 0]
     unit = float(positive.median()) if len(positive) else 1.0
     scales = (exact / unit).clamp(max=60000.0).half()
-    divisor = torch.where(scales > 0, scales.double() * unit, 1.0)
-    codes = (rows.double() / divisor[:, None]).round().clamp(-levels, levels).to(torch.int8)
-    codes[scales == 0] = 0
-    return (codes if bits == 8 else _pack(codes)), scales, unit
+    codes = []
+    for number, (part, tier) in enumerate(zip(parts, kept)):
+        divisor = scales[:, number, None].double() * unit
+        level = torch.where(divisor > 0, part / divisor, 0.0) + tier.centre
+        codes.append(_pack(level.round().clamp(0, 2**tier.bits - 1).to(torch.uint8), tier.bits))
+    return torch.cat(codes, 1), scales, unit
 
 
-def _pack(codes: torch.Tensor) -> torch.Tensor:
-    if codes.shape[1] % 2:
-        codes = torch.cat([codes, torch.zeros(len(codes), 1, dtype=torch.int8)], 1)
-    nibbles = (codes + 8).to(torch.uint8)
-    return nibbles[:, 0::2] | (nibbles[:, 1::2] << 4)
+def _pack(codes: torch.Tensor, bits: int) -> torch.Tensor:
+    """Planes side by side: the low bits of a row's bytes are its first components."""
+    planes = 8 // bits
+    missing = -codes.shape[1] % planes
+    if missing:
+        codes = torch.cat([codes, torch.zeros(len(codes), missing, dtype=torch.uint8)], 1)
+    out, width = torch.zeros(len(codes), codes.shape[1] // planes, dtype=torch.uint8), codes.shape[1] // planes
+    for plane in range(planes):
+        out |= codes[:, plane * width : (plane + 1) * width] << (bits * plane)
+    return out
 
 
-def unpack(codes: torch.Tensor, width: int) -> torch.Tensor:
-    """Codes of either width as float32 (rows, width), scales not applied."""
-    if codes.dtype == torch.int8:
-        return codes.float()
-    pairs = torch.stack([(codes & 15).to(torch.int8) - 8, (codes >> 4).to(torch.int8) - 8], 2)
-    return pairs.reshape(len(codes), -1)[:, :width].float()
+def unpack(codes: torch.Tensor, scales: torch.Tensor, unit: float, kept: tuple[Tier, ...]) -> torch.Tensor:
+    """(N, components) float32."""
+    parts = []
+    for number, tier in enumerate(kept):
+        packed, mask = codes[:, tier.at : tier.at + tier.size], 2**tier.bits - 1
+        planes = torch.cat([packed >> (tier.bits * plane) & mask for plane in range(8 // tier.bits)], 1)
+        parts.append((planes[:, : tier.count].float() - tier.centre) * (scales[:, number, None].float() * unit))
+    return torch.cat(parts, 1)

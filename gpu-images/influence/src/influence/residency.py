@@ -64,7 +64,7 @@ class Residency:
             raise errors.store_mismatch("the store was fitted on another base model")
         scorer = Scorer(base, store, trained_mask(store.row_ids, folder))
         scorer.confidence = confidence_of(folder)
-        scorer.quarantined = [store.row_ids[i] for i in quarantined(store.rows["selfnorms"].tolist())]
+        scorer.quarantined = [store.row_ids[i] for i in quarantined(store.self_influence().tolist())]
         return scorer
 
     def _evict(self, keep: str) -> None:

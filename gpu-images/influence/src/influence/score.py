@@ -17,7 +17,7 @@ from .digests import base_digest
 from .errors import InfluenceError
 from .gradients import row_gradients
 from .probe import LoraProbe
-from .quantise import unpack
+from .quantise import Tier, as_tiers
 from .rows import Sequence, to_sequence
 from .store import Store, read_store
 from .trained_rows import trained_mask
@@ -35,20 +35,32 @@ class Scored:
     gated: bool
 
 
-def _products(codes: torch.Tensor, width: int, vector: torch.Tensor) -> torch.Tensor:
-    """(N): unpacked codes times a vector (width). Every block has BLOCK rows, the last one filled up: the bits of a
-    row's product do not depend on how many rows there are."""
-    out, buffer = torch.empty(-(-len(codes) // BLOCK) * BLOCK), torch.zeros(BLOCK, width)
+def _products(codes: torch.Tensor, tier: Tier, query: torch.Tensor) -> torch.Tensor:
+    """(N): codes of a tier, not centred, times a vector (count). A byte holds several codes; instead of cutting it we
+    mask it: the j-th code is (byte & mask_j - byte & mask_j-1) / 2^(bits j), and the vector takes in the differences.
+    Every block has BLOCK rows, the last one filled up: the bits of a product do not depend on how many rows there are."""
+    planes = 8 // tier.bits
+    asked = torch.zeros(planes + 1, tier.size)
+    asked[:planes].view(-1)[: tier.count] = query
+    asked /= 2.0 ** (tier.bits * torch.arange(planes + 1))[:, None]
+    asked = (asked[:-1] - asked[1:]).contiguous()
+    out, part = torch.zeros(-(-len(codes) // BLOCK) * BLOCK), torch.empty(BLOCK)
+    masked, numbers = torch.zeros(BLOCK, tier.size, dtype=torch.uint8), torch.empty(BLOCK, tier.size)
     for start in range(0, len(codes), BLOCK):
-        block = codes[start : start + BLOCK]
-        buffer[: len(block)].copy_(block if block.dtype == torch.int8 else unpack(block, width))
-        torch.mv(buffer, vector, out=out[start : start + BLOCK])
+        block = codes[start : start + BLOCK, tier.at : tier.at + tier.size]
+        for plane in range(planes):
+            torch.bitwise_and(block, 2 ** (tier.bits * (plane + 1)) - 1, out=masked[: len(block)])
+            out[start : start + BLOCK] += torch.mv(numbers.copy_(masked), asked[plane], out=part)
     return out[: len(codes)]
 
 
-def stored_scores(codes: torch.Tensor, width: int, factor: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
-    """(N) scores of the stored rows; factor (N) is what a row's codes are multiplied by."""
-    return _products(codes, width, query) * factor
+def stored_scores(codes: torch.Tensor, factors: torch.Tensor, kept: tuple[Tier, ...], query: torch.Tensor) -> torch.Tensor:
+    """(N) scores of the stored rows; factors (N, tiers) is what a row's centred codes are multiplied by."""
+    scores = torch.zeros(len(codes))
+    for number, tier in enumerate(kept):
+        vector = query[tier.start : tier.start + tier.count]
+        scores += (_products(codes, tier, vector) - tier.centre * vector.sum()) * factors[:, number]
+    return scores
 
 
 class MethodRows:
@@ -61,18 +73,17 @@ class MethodRows:
         self.reads = described["reads"]
         self.components = store.queries[f"{method}.components"].float()
         self.codes = store.rows[f"{method}.codes"]
-        self.width = described["components"]
-        row_scale = store.rows[f"{method}.scales"].float() * described["unit"]
-        length = torch.cat([unpack(c, self.width).norm(dim=1) for c in self.codes.split(BLOCK)]) * row_scale
+        self.tiers = as_tiers(described["tiers"])
+        self.absolute = store.rows[f"{method}.scales"].float() * described["unit"]
         # RelatIF (Barshan et al., arXiv 2003.11630): divide by the row's own length, so outliers do not dominate
-        self.relative = torch.where(length > 0, row_scale / length.clamp_min(1e-30), 0.0)
-        self.absolute = row_scale
+        length = store.rows[f"{method}.norms"][:, None]
+        self.relative = torch.where(length > 0, self.absolute / length.clamp_min(1e-30), 0.0)
 
     def query(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
         return features[self.reads] @ self.components
 
     def scores(self, query: torch.Tensor, normalise: bool) -> torch.Tensor:
-        return stored_scores(self.codes, self.width, self.relative if normalise else self.absolute, query)
+        return stored_scores(self.codes, self.relative if normalise else self.absolute, self.tiers, query)
 
 
 class Scorer:

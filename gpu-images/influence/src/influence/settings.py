@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """Defaults are EK-4cp-PCA512 of attribution.md B, frozen before the second draw of the benchmark.
+    """Defaults: EK-4cp of attribution.md B with more and narrower components, frozen before the second draw of the
+    benchmark.
 
-    components      PCA directions kept per row (bytes per row = components x bits / 8 + 2)
-    bits            8 or 4, width of a stored component
+    components      PCA directions kept per row, at most
+    row_bytes       bytes of a stored row: the components share them, at 8, 4 or 2 bits each (quantise.py)
     damping         lambda = damping x mean corrected eigenvalue of that matrix
     features        inner products are kept in this many numbers a row, over all checkpoints, while the components are
                     learned (feature_map.py)
@@ -22,8 +23,8 @@ class Settings:
     window_tokens   longest window; never more than the model's context
     """
 
-    components: int = 512
-    bits: int = 8
+    components: int = 1536
+    row_bytes: int = 514
     damping: float = 0.1
     features: int = 32768
     dense_side: int = 512

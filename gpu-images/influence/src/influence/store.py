@@ -2,7 +2,7 @@
 
   store.json             header: format, version, adapter and base digest, settings, checkpoints, methods, files
   rows.jsonl             id, cluster, contributor of each row and the part that is its own text (2^-20), in index order
-  rows.safetensors       <method>.codes (N, bytes), <method>.scales (N) float16; selfnorms (N); losses (N)
+  rows.safetensors       <method>.codes (N, bytes), <method>.scales (N, tiers) float16, <method>.norms (N); losses (N)
   groups.safetensors     <method>.contributors (groups, k): sums of normalised row vectors
   rotation.safetensors   <checkpoint>.<matrix>.{left,right} float16, <checkpoint or raw>.<matrix>.{feature,factor};
                          <method>.components
@@ -29,7 +29,7 @@ from .feature_map import FeatureMap
 from .own_part import UNIT
 from .rotation import MatrixRotation
 
-FORMAT, VERSION = "openledger-influence-store", 2
+FORMAT, VERSION = "openledger-influence-store", 3
 HEADER = "store.json"
 
 
@@ -48,6 +48,11 @@ class Store:
     maps: list[FeatureMap] = field(default_factory=list)
     raw_map: FeatureMap | None = None
     folder: Path = Path()
+
+
+    def self_influence(self) -> torch.Tensor:
+        """(N): length of each row's own vector, by the first of its methods."""
+        return self.rows[f"{'ekfac' if 'ekfac' in self.header['methods'] else min(self.header['methods'])}.norms"]
 
 
 @contextmanager

@@ -1,0 +1,55 @@
+"""Stored rows: the widths fill the bytes, the numbers come back, and a score is the product with what is stored."""
+
+import pytest
+import torch
+from influence.components import turned
+from influence.quantise import quantise, row_size, tiers, unpack
+from influence.score import stored_scores
+
+
+def normal(rows, components, seed=0):
+    return torch.randn(rows, components, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("row_bytes", [258, 514])
+def test_every_component_that_fits_is_kept_at_the_widest_codes(row_bytes):
+    for components in (1, 7, 255, 256, 257, 511, 512, 513, 700, 1019, 1021, 1300, 1536, 1999, 5000):
+        kept = tiers(components, row_bytes)
+        assert row_size(kept) <= row_bytes
+        assert sum(t.count for t in kept) == min(components, 4 * (row_bytes - 4))
+        assert [t.start for t in kept] == [sum(t.count for t in kept[:n]) for n in range(len(kept))]
+        assert [t.at for t in kept] == [sum(t.size for t in kept[:n]) for n in range(len(kept))]
+        if components > row_bytes - 2:  # no room is left in which 8 components could be wider
+            assert row_size(kept) > row_bytes - 8
+    assert [t.bits for t in tiers(512, 514)] == [8] and [t.bits for t in tiers(1536, 514)] == [4, 2]
+
+
+@pytest.mark.parametrize("components, error", [(12, 0.01), (512, 0.01), (600, 0.08), (1020, 0.11), (1536, 0.30)])
+def test_rows_come_back(components, error):
+    """Relative error of normal numbers: 8 bits by the largest, 4 bits sqrt(.0115), 2 bits sqrt(.119) (Max, 1960)."""
+    rows, kept = normal(50, components), tiers(components, 514)
+    codes, scales, unit = quantise(rows, kept)
+    assert codes.dtype == torch.uint8 and codes.shape[1] + 2 * scales.shape[1] == row_size(kept)
+    back = unpack(codes, scales, unit, kept)
+    assert float((back - rows).norm() / rows.norm()) < error
+
+
+@pytest.mark.parametrize("components", [3, 512, 601, 1536])
+def test_a_score_is_the_product_with_the_stored_row_whoever_else_is_stored(components):
+    rows, kept, query = normal(1500, components), tiers(components, 514), normal(1, components, 5)[0]
+    rows[7] = 0
+    codes, scales, unit = quantise(rows, kept)
+    factors = scales.float() * unit
+    scores = stored_scores(codes, factors, kept, query)
+    expected = unpack(codes, scales, unit, kept) @ query
+    torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-3)
+    assert scores[7] == 0
+    for count in (1, 1024, 1300):
+        assert torch.equal(stored_scores(codes[:count], factors[:count], kept, query), scores[:count])
+
+
+def test_turned_components_keep_inner_products_and_spread_a_lone_direction():
+    components, kept = torch.eye(1536), tiers(1536, 514)
+    made = turned(components, kept, seed=3)
+    torch.testing.assert_close(made @ made.T, torch.eye(1536), rtol=0, atol=1e-4)
+    assert float(made.abs().max()) < 0.3
