@@ -70,7 +70,8 @@ const attackAll = async () => {
         .concat([ours, datainf, tfidf].map(({ honestLoss }) => honestLoss)),
     )
   const reach = reachOf(attacks)
-  for (const { figure, value, goal, met } of reach) row(figure, [value ?? '-', ` goal ${goal}`, met ? 'met' : 'not met'])
+  for (const { figure, value, goal, met } of reach)
+    row(figure, [value ?? '-', ` goal ${goal}`, met ? 'met' : 'not met'])
   return { attacks, reach }
 }
 const weigh = () => {
