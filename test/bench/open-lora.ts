@@ -67,7 +67,9 @@ const run = (part: Part): Promise<Figures> =>
     child.once('close', (code) =>
       code === 0
         ? resolve(JSON.parse(out.trim().split('\n').at(-1)!))
-        : reject(new Error(`${part} ended with code ${code}`)),
+        : code === 2
+          ? process.exit(2) // it has said why
+          : reject(new Error(`${part} ended with code ${code}`)),
     )
   })
 

@@ -19,6 +19,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     args = parser.parse_args()
+    if args.device == "cuda" and not torch.cuda.is_available():
+        print(f"--device cuda: torch {torch.__version__} finds no CUDA device on this machine", file=sys.stderr)
+        return 2
     torch.set_num_threads(1)
     measure = importlib.import_module(args.part).measure
     print(json.dumps(measure(args.seed, args.quick, args.device, lambda text: print(text, file=sys.stderr, flush=True))))

@@ -114,7 +114,7 @@ def test_preempted_sequences_go_on_where_they_were(llama):
 
     async def run():
         tasks = [asyncio.create_task(greedy(engine, *case)) for case in hot]
-        while len(engine.batch.rows) < 2:
+        while len(engine.scheduler.batch.rows) < 2:
             await asyncio.sleep(0.001)
         return await asyncio.gather(*tasks, *(greedy(engine, *case) for case in others))
 
@@ -133,13 +133,13 @@ def test_known_prefixes_are_reused_under_their_own_adapter_only(llama):
     shared = [rng.randrange(2, VOCABULARY) for _ in range(60)]
     work = [(name, shared + [11 + turn], 10, 0.1 * turn) for turn in range(3) for name in ("r8-all", "r4-all", None)]
     check(engine, llama, work)
-    assert engine.batch.prefixes.hits >= 6
-    assert engine.batch.prefixes.hit_tokens >= 6 * 60
+    assert engine.scheduler.batch.prefixes.hits >= 6
+    assert engine.scheduler.batch.prefixes.hit_tokens >= 6 * 60
 
 
 def test_a_step_leaves_nothing_behind(llama):
     """After the last request the batch is empty and the cache rows are zero."""
     engine = make_engine(llama, max_rows=4, prefix_bytes=0)
     check(engine, llama, cases(8, 8, ADAPTERS))
-    assert not engine.batch.rows and not engine.batch.lora.classes and not engine.prefilling
-    assert not torch.count_nonzero(engine.batch.cache.keys[:, :, :, :100])
+    assert not engine.scheduler.batch.rows and not engine.scheduler.batch.lora.classes and not engine.scheduler.prefilling
+    assert not torch.count_nonzero(engine.scheduler.batch.cache.keys[:, :, :, :100])

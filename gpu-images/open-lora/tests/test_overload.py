@@ -38,11 +38,11 @@ def test_a_hang_up_frees_the_slot_within_one_step(llama):
     engine = make_engine(llama, max_rows=2)
     steps = []  # rows of each step
 
-    def counted(chunks, forward=engine.batch.forward):
-        steps.append(len(engine.batch.rows))
+    def counted(chunks, forward=engine.scheduler.batch.forward):
+        steps.append(len(engine.scheduler.batch.rows))
         return forward(chunks)
 
-    engine.batch.forward = counted
+    engine.scheduler.batch.forward = counted
 
     async def run():
         lease = await engine.acquire("r4-all")
@@ -85,7 +85,7 @@ def test_a_drain_finishes_what_runs_and_refuses_what_comes(make_server):
         async with client_of(server) as client:
             assert (await client.get("/ping")).status_code == 200
             running = asyncio.create_task(client.post("/v1/completions", json=ASK))
-            while not server.engine.batch.rows:
+            while not server.engine.scheduler.batch.rows:
                 await asyncio.sleep(0.001)
             draining = asyncio.create_task(server.drain(20))
             await asyncio.sleep(0)
@@ -103,7 +103,7 @@ def test_a_drain_ends_in_time_though_a_request_does_not(make_server):
     async def run():
         async with client_of(server) as client:
             running = asyncio.create_task(client.post("/v1/completions", json=ASK))
-            while not server.engine.batch.rows:
+            while not server.engine.scheduler.batch.rows:
                 await asyncio.sleep(0.001)
             await server.drain(0)
             return await running
@@ -118,8 +118,8 @@ def test_ping_says_so_when_the_engine_thread_is_dead(make_server):
     def broken():
         raise MemoryError
 
-    server.engine._admit = broken
-    server.engine._fail_running = lambda error: (_ for _ in ()).throw(error)
+    server.engine.scheduler.admit = broken
+    server.engine.scheduler.fail_running = lambda error: (_ for _ in ()).throw(error)
 
     async def run():
         async with client_of(server) as client:
@@ -153,12 +153,12 @@ def test_an_adapter_at_a_hundred_times_the_load_delays_the_others_by_little(llam
         engine = make_engine(llama, max_rows=4, chunk_tokens=64, queue=1000, queue_per_adapter=1000)
         steps = 0
 
-        def counted(chunks, forward=engine.batch.forward):
+        def counted(chunks, forward=engine.scheduler.batch.forward):
             nonlocal steps
             steps += 1
             return forward(chunks)
 
-        engine.batch.forward = counted
+        engine.scheduler.batch.forward = counted
         took: list[int] = []
 
         async def other(name: str, index: int):
@@ -169,7 +169,7 @@ def test_an_adapter_at_a_hundred_times_the_load_delays_the_others_by_little(llam
 
         async def run():
             noise = [asyncio.create_task(greedy(engine, "r8-all", [9, 9, 9], 12)) for _ in range(hot)]
-            while hot and len(engine.batch.rows) < 4:
+            while hot and len(engine.scheduler.batch.rows) < 4:
                 await asyncio.sleep(0.001)
             await asyncio.gather(*(other(name, index) for index, name in enumerate(("r4-all", "r3-down"))))
             for task in noise:
@@ -190,12 +190,12 @@ def test_an_adapter_fills_the_batch_only_while_it_is_alone(llama):
     engine = make_engine(llama, max_rows=4, queue=100, queue_per_adapter=100)
     seen = []  # (rows of the hot adapter, whether the other one runs) of each step
 
-    def counted(chunks, forward=engine.batch.forward):
-        names = [sequence.adapter.name for sequence in engine.batch.rows]
+    def counted(chunks, forward=engine.scheduler.batch.forward):
+        names = [sequence.adapter.name for sequence in engine.scheduler.batch.rows]
         seen.append((names.count("r8-all"), "r4-all" in names))
         return forward(chunks)
 
-    engine.batch.forward = counted
+    engine.scheduler.batch.forward = counted
 
     async def one(name: str, tokens: int):
         lease = await engine.acquire(name)
@@ -205,7 +205,7 @@ def test_an_adapter_fills_the_batch_only_while_it_is_alone(llama):
 
     async def run():
         hot = [asyncio.create_task(one("r8-all", 20)) for _ in range(40)]
-        while len(engine.batch.rows) < 4:
+        while len(engine.scheduler.batch.rows) < 4:
             await asyncio.sleep(0.001)
         await one("r4-all", 120)
         await asyncio.gather(*hot)

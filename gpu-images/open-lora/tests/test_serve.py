@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -217,6 +218,33 @@ def test_adding_and_removing_adapters(server, llama, tmp_path):
     assert httpx.delete(f"{url}/new").json() == {"name": "new", "unloaded": True}
     refused = httpx.post(f"{server.url}/v1/completions", json=ask)
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "adapter_disabled")
+
+
+def test_a_replica_killed_under_load_loses_no_request_that_is_retried(server, llama):
+    """SIGKILL in the middle of answers; the client asks the other replica, as the router does."""
+    other = Process("--base", f"{llama}/base", "--adapters", f"{llama}/adapters", "--port", "0", "--max-batch", "4")
+    names, cut_off, answered = ["r4-all", "r8-qv", "r8-all", "r3-down"], [], threading.Semaphore(0)
+
+    def ask(index: int) -> list[int]:
+        body = {"model": names[index % 4], "prompt": [3, 4, 5 + index], "max_tokens": 60, "temperature": 0, "openledger": {"transcript": True}}
+        for replica in (other, server):
+            try:
+                reply = httpx.post(f"{replica.url}/v1/completions", json=body, timeout=60).raise_for_status()
+                answered.release()
+                return [token["id"] for token in reply.json()["openledger"]["output_tokens"]]
+            except httpx.TransportError as error:
+                cut_off.append(type(error))
+        return []
+
+    with ThreadPoolExecutor(8) as clients:
+        answers = [clients.submit(ask, index) for index in range(24)]
+        for _ in range(6):
+            answered.acquire()
+        other.process.kill()
+        results = [answer.result() for answer in answers]
+    other.process.wait()
+    assert {httpx.RemoteProtocolError, httpx.ReadError} & {*cut_off}  # some were cut off in the middle
+    assert results == [stock(llama, names[index % 4], (3, 4, 5 + index), 60) for index in range(24)]
 
 
 def test_metrics_say_where_adapters_were_found(server):

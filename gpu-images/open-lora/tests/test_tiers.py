@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from test_oracle import greedy
@@ -171,3 +173,27 @@ def test_the_dear_and_the_recent_stay():
     budget.put("newer", 5, 100, cost=20)
     assert "dear" in budget.entries
     assert budget.put("too large", 6, 400, cost=1) is None
+
+
+def test_the_memory_of_an_evicted_adapter_goes_back_to_the_system(llama):
+    """Beside a neighbour that stays: from the heap its bytes would become a hole (docs/decisions/053)."""
+
+    def mapped(address: int) -> bool:
+        ranges = (line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines())
+        return any(int(start, 16) <= address < int(end, 16) for start, end in ranges)
+
+    engine = make_engine(llama)
+
+    async def load(name: str) -> int:
+        lease = await engine.acquire(name)
+        lease.release()
+        return lease.adapter.flat.data_ptr()
+
+    async def run():
+        gone, stays = await load("r4-all"), await load("r8-all")
+        assert mapped(gone) and mapped(stays)
+        await engine.unload("r4-all")
+        gc.collect()
+        return mapped(gone), mapped(stays)
+
+    assert asyncio.run(run()) == (False, True)

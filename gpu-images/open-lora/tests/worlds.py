@@ -18,8 +18,9 @@ from open_lora.adapters.sources import FolderSource
 from open_lora.adapters.tiers import AdapterTiers
 from open_lora.adapters.weights import Limits, read_adapter
 from open_lora.torch_engine.base_model import load_base
-from open_lora.torch_engine.engine import EngineLimits, TorchEngine
+from open_lora.torch_engine.engine import TorchEngine
 from open_lora.torch_engine.lora_linear import PlanHolder, attach, base_weight
+from open_lora.torch_engine.scheduler import EngineLimits
 
 VOCABULARY = 384
 SHAPE = {"vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": 1, "initializer_range": 0.2}

@@ -21,8 +21,9 @@ from open_lora.front.app import make_app
 from open_lora.front.gatekeeper import Gatekeeper, secret_from_environment
 from open_lora.settings import Settings
 from open_lora.torch_engine.base_model import load_base
-from open_lora.torch_engine.engine import EngineLimits, TorchEngine
+from open_lora.torch_engine.engine import TorchEngine
 from open_lora.torch_engine.lora_linear import PlanHolder, attach, base_weight
+from open_lora.torch_engine.scheduler import EngineLimits
 from open_lora.vllm_engine import server as vllm
 from open_lora.vllm_engine.adapters import VllmTiers, checker, sites_of
 from open_lora.vllm_engine.admission import Admission

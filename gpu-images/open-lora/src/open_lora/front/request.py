@@ -192,7 +192,7 @@ def _integer(body: dict, field: str, default: int, low: int, high: int) -> int:
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise Refusal("invalid_request", f"{field} must be an integer of at least {low}", param=field)
+        raise Refusal("invalid_request", f"{field} must be an integer from {low} to {high}", param=field)
     return value
 
 
