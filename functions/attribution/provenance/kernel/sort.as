@@ -6,6 +6,7 @@
 // which the processor overlaps) and then places them without a branch that depends on them.
 
 import { heapTop, release, reserve } from './heap'
+import { sortLmsByPrefixes } from './prefix-sort'
 
 const BATCH: i32 = 64
 const SINK: usize = memory.data(8, 8)
@@ -205,20 +206,8 @@ function nameSubstrings<T>(text: usize, n: i32, sa: usize, m: i32): i32 {
   return name
 }
 
-/**
- * sa[0, n) = the suffix array of text[0, n) over symbols below k. sa has room for n + 1 numbers and after them `spare`
- * numbers are free; more memory is taken from the heap where that is not enough.
- */
-export function sortSuffixes<T>(text: usize, n: i32, k: i32, sa: usize, spare: i32): void {
-  if (n < 2) {
-    if (n == 1) set(sa, 0, 0)
-    return
-  }
-  const mark = heapTop()
-  let buckets = sa + (<usize>(n + 1) << 2)
-  if (spare < k + 1) buckets = reserve(<usize>(k + 1) << 2)
-  const counts = spare < 2 * k + 1 ? buckets : buckets + (<usize>(k + 1) << 2)
-  if (counts != buckets) countSymbols<T>(text, n, counts, k)
+/** sa[0, m) = the sorted LMS suffixes, by induction and recursion; returns m. */
+function sortLms<T>(text: usize, n: i32, k: i32, sa: usize, counts: usize, buckets: usize): i32 {
   bucketRows<T>(text, n, k, counts, buckets, true, n)
   memory.fill(sa, 0, <usize>n << 2)
   let m = 0
@@ -281,6 +270,25 @@ export function sortSuffixes<T>(text: usize, n: i32, k: i32, sa: usize, spare: i
       for (let p = 0; p < m; p++) set(sa, p, get(reduced, get(sa, p)))
     }
   } else set(sa, 0, only)
+  return m
+}
+
+/**
+ * sa[0, n) = the suffix array of text[0, n) over symbols below k. sa has room for n + 1 numbers and after them `spare`
+ * numbers are free; more memory is taken from the heap where that is not enough.
+ */
+export function sortSuffixes<T>(text: usize, n: i32, k: i32, sa: usize, spare: i32): void {
+  if (n < 2) {
+    if (n == 1) set(sa, 0, 0)
+    return
+  }
+  const mark = heapTop()
+  let buckets = sa + (<usize>(n + 1) << 2)
+  if (spare < k + 1) buckets = reserve(<usize>(k + 1) << 2)
+  const counts = spare < 2 * k + 1 ? buckets : buckets + (<usize>(k + 1) << 2)
+  if (counts != buckets) countSymbols<T>(text, n, counts, k)
+  let m = sizeof<T>() == 1 ? sortLmsByPrefixes(text, n, sa) : -1
+  if (m < 0) m = sortLms<T>(text, n, k, sa, counts, buckets)
   // LMS suffixes, in order, to the ends of their buckets; everything else empty.
   bucketRows<T>(text, n, k, counts, buckets, true, n)
   let j = n
