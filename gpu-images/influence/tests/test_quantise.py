@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from influence.components import turned
+from influence.components import principal_components, turned
 from influence.quantise import quantise, row_size, tiers, unpack
 from influence.score import stored_scores
 
@@ -53,3 +53,14 @@ def test_turned_components_keep_inner_products_and_spread_a_lone_direction():
     made = turned(components, kept, seed=3)
     torch.testing.assert_close(made @ made.T, torch.eye(1536), rtol=0, atol=1e-4)
     assert float(made.abs().max()) < 0.3
+
+
+@pytest.mark.parametrize("rows", [40, 5000])
+def test_components_are_orthonormal_and_keep_inner_products(rows):
+    """40 rows: exact, one of them a copy and one nearly one; 5,000 of rank 30: by the randomised way."""
+    made = normal(rows, 30) @ normal(30, 200, 1) if rows > 4096 else normal(rows, 200)
+    made[1], made[3] = made[0], made[2] + 1e-3 * normal(1, 200, 7)[0]
+    found = principal_components(made, 64, seed=0)[:, :30] if rows > 4096 else principal_components(made, 64, seed=0)
+    torch.testing.assert_close(found.T @ found, torch.eye(found.shape[1]), rtol=0, atol=1e-3)
+    seen = made @ found
+    assert float((seen @ seen.T - made @ made.T).abs().max()) < 1e-3 * float((made @ made.T).abs().max())

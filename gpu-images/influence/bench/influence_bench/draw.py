@@ -8,7 +8,7 @@ from influence.statistics import mean_and_error
 
 from . import peers
 from .ground_truth import Truth
-from .measure import ceiling_per_query, lds_per_query, leave_out_top1, recall_at_1
+from .measure import ceiling_per_query, lds_per_query, leave_out_hits, recall_at_1
 from .scorers import Gradients, Scores, answered, stored, tfidf
 from .task import Task
 
@@ -20,10 +20,11 @@ RESTRICTED = replace(FROZEN, dense_side=48, side_rank=48, features=8192)
 
 @dataclass
 class Result:
-    """lds: one correlation a query under the same seeds."""
+    """lds: one correlation a query under the same seeds; hits: leave-one-contributor-out, 0 or 1 a query."""
 
     lds: list[float]
     figures: dict
+    hits: list[float]
 
 
 def own_scores(task: Task, scratch: Path) -> dict[str, Scores]:
@@ -58,13 +59,13 @@ def peer_scores(task: Task, scratch: Path, cache: Path) -> tuple[dict[str, Score
 def judge(scores: Scores, task: Task, truth: Truth) -> Result:
     lds = lds_per_query(scores.queries, truth.subsets, truth.same)
     mean, error = mean_and_error(lds)
-    figures = {"lds": round(mean, 4), "ldsError": round(error, 4)}
+    figures, hits = {"lds": round(mean, 4), "ldsError": round(error, 4)}, []
     if truth.new is not None:
         figures["ldsNewSeeds"] = round(mean_and_error(lds_per_query(scores.queries, truth.subsets, truth.new))[0], 4)
-        top1 = leave_out_top1(scores.queries, task.owners, truth.names, truth.without)
-        figures["leaveOneOutTop1"] = round(top1, 4)
+        hits = leave_out_hits(scores.queries, task.owners, truth.names, truth.without)
+        figures["leaveOneOutTop1"] = round(sum(hits) / len(hits), 4)
     figures["nearDuplicateRecall"] = round(recall_at_1(scores.copies, [d["source"] for d in task.duplicates]), 4)
-    return Result(lds, figures | scores.cost)
+    return Result(lds, figures | scores.cost, hits)
 
 
 def ceiling(truth: Truth) -> float:

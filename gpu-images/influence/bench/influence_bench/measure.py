@@ -15,11 +15,11 @@ def ceiling_per_query(first: torch.Tensor, second: torch.Tensor) -> list[float]:
     return [spearman(first[:, q], second[:, q]) for q in range(first.shape[1])]
 
 
-def leave_out_top1(scores: torch.Tensor, owners: list[str], names: list[str], losses: torch.Tensor) -> float:
-    """Share of queries whose highest-scored contributor is the one whose absence raises the loss most.
+def leave_out_hits(scores: torch.Tensor, owners: list[str], names: list[str], losses: torch.Tensor) -> list[float]:
+    """1 for each query whose highest-scored contributor is the one whose absence raises the loss most, else 0.
     losses: (contributors, queries) without each of them."""
     sums = torch.stack([scores[:, [o == n for o in owners]].double().sum(1) for n in names])
-    return float((sums.argmax(0) == losses.argmax(0)).double().mean())
+    return (sums.argmax(0) == losses.argmax(0)).double().tolist()
 
 
 def recall_at_1(scores: torch.Tensor, sources: list[int]) -> float:

@@ -1,6 +1,7 @@
 """The targets of attribution.md B against what this run measured; a figure it could not measure says why."""
 
 from .draw import OURS
+from .measure import paired
 
 
 def _entry(figure: str, value, goal: float, unit: str, least: bool = True, why: str | None = None, peer=None) -> dict:
@@ -18,6 +19,12 @@ def _kronfluence(draw: dict) -> str | None:
     """The setting of kronfluence with the higher LDS in this draw."""
     names = [n for n in draw["results"] if n.startswith("kronfluence")]
     return max(names, key=lambda n: draw["results"][n].figures["lds"]) if names else None
+
+
+def _hits(draw: dict) -> dict:
+    """Leave-one-contributor-out hits, ours less kronfluence's: each is one of some 36 queries, so see the error."""
+    best = _kronfluence(draw)
+    return paired(draw["results"][OURS].hits, draw["results"][best].hits) if best else {}
 
 
 def peers_of(draws: list[dict]) -> dict:
@@ -44,7 +51,7 @@ def reach(draws: list[dict], many: dict, cost: dict) -> list[dict]:
                peer=many.get("uncompressed") and {"lds": many["uncompressed"]["lds"]}),
         _entry("leave-one-contributor-out top-1, above kronfluence's",
                round(ours["leaveOneOutTop1"] - theirs["leaveOneOutTop1"], 4) if theirs else None, 0.0, "share",
-               why=absent, peer=theirs and {"top1": theirs["leaveOneOutTop1"]}),
+               why=absent, peer=theirs and {"top1": theirs["leaveOneOutTop1"], **_hits(second), "firstDraw": _hits(draws[0])}),
         _entry("near-duplicate recall@1, 25% edits", ours["nearDuplicateRecall"], 0.95, "share",
                peer={"DataInf": datainf["nearDuplicateRecall"]}),
         _entry("dot products of a query, per 100,000 rows on one core", cost["dotProductsMs"], 60.0, "ms", least=False),

@@ -37,9 +37,13 @@ def _exact(features: torch.Tensor, count: int) -> torch.Tensor:
     gram = (features @ features.T).double()
     values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
     values, vectors = values.flip(0), vectors.flip(1)
-    count = min(count, max(1, int((values > values[0] * 1e-10).sum())))
+    count = min(count, max(1, int((values > values[0] * 1e-7).sum())))  # below lies float32's rounding of the Gram matrix
     columns = features.T @ (vectors[:, :count] * values[:count].clamp_min(1e-30).rsqrt()).float()
-    return torch.linalg.qr(columns).Q.contiguous()  # the Gram matrix loses half the digits; make it orthonormal again
+    # That matrix loses half the digits: make the columns orthonormal again (Cholesky QR, a third of the time of Householder's)
+    lower, failed = torch.linalg.cholesky_ex((columns.T @ columns).double())
+    if failed:
+        return torch.linalg.qr(columns).Q.contiguous()
+    return torch.linalg.solve_triangular(lower.float(), columns.T, upper=False).T.contiguous()
 
 
 def project(features: torch.Tensor, components: torch.Tensor) -> torch.Tensor:

@@ -32,12 +32,19 @@ def learn_rotations(source: GradientSource, settings: Settings, checkpoint: int)
 def write_features(source: GradientSource, rotations: list[MatrixRotation],
                    targets: list[tuple[FeatureMap, torch.Tensor]]) -> None:
     """Adds the features of every row with a loss to each (map, out (rows, map.width)); the other rows stay zero."""
+    batch: list[torch.Tensor] = []  # the rows under way, then their features for each target
+
+    def written() -> None:
+        for (_, out), block in zip(targets, batch[1:]):
+            out[batch[0]] = block
 
     def put(matrix: int, rows: torch.Tensor, gradient: torch.Tensor) -> None:
+        if not batch or batch[0] is not rows:
+            written()
+            batch[:] = [rows, *(out[rows] for _, out in targets)]
         coordinates = rotations[matrix].coordinates(gradient).cpu()
-        for mapping, out in targets:
-            block = out[rows]
+        for (mapping, _), block in zip(targets, batch[1:]):
             mapping.add(matrix, coordinates, block)
-            out[rows] = block
 
     source.replay([i for i, s in enumerate(source.sequences) if s.windows], put)
+    written()
