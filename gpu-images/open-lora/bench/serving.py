@@ -24,7 +24,7 @@ def measure(seed: int, quick: bool, device: str, say: Callable[[str], None]) -> 
         write_base(root / "base", MIDDLE, seed)
         write_adapters(root, MIDDLE, [f"a{i}" for i in range(17)], rank=8, seed=seed)
         with Replica(root, "--max-batch", "16", "--device", device) as replica:
-            out = asyncio.run(_run(replica.url, seed, 12 if quick else 60, say))
+            out = asyncio.run(_run(replica.url, seed, 20 if quick else 60, say))
     say(f"serving: {out}")
     return out
 
@@ -52,8 +52,10 @@ async def _run(url: str, seed: int, seconds: float, say: Callable[[str], None]) 
 
 
 async def _load(client: httpx.AsyncClient, seed: int, seconds: float, hot: int) -> dict:
-    """Sixteen adapters with a request every 2 s each (Poisson); `hot`: one more adapter at that many times the load."""
-    rng = random.Random(seed)
+    """Sixteen adapters with a request every 8 s each (Poisson); `hot`: one more adapter at that many times the load.
+
+    The sixteen ask at the same moments whether there is a hot one or not.
+    """
     end = time.perf_counter() + seconds
     seen: list[float] = []
     first: list[float] = []
@@ -70,7 +72,7 @@ async def _load(client: httpx.AsyncClient, seed: int, seconds: float, hot: int) 
             first.append(start)
 
     async def arrivals(name: str, rate: float, record: bool) -> None:
-        running = []
+        rng, running = random.Random(f"{seed} {name}"), []
         while time.perf_counter() < end:
             await asyncio.sleep(rng.expovariate(rate))
             running.append(asyncio.create_task(ask(name, record)))

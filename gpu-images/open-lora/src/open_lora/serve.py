@@ -6,6 +6,7 @@ Progress goes to stderr; once the server answers, one JSON line on stdout says w
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -68,6 +69,8 @@ async def _serve(assembled, settings: Settings) -> int:
     for what in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(what, lambda: draining or draining.append(loop.create_task(drain())))
     await assembled.prefetch(settings)
+    gc.collect()
+    gc.freeze()  # the libraries' half a million objects stay: a full collection among requests need not walk them
     serving = loop.create_task(_quiet_signals(server, listener))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)

@@ -48,26 +48,27 @@ class Decoding:
                 self.counters["non_finite"] += 1
                 self.scheduler.remove(sequence)
                 continue
-            raw = logits[index]
-            token = best[index] if sequence.sampler.plain else sequence.sampler.pick(raw.float().cpu().clone())
-            if self._accept(sequence, token, raw):
+            sampler = sequence.sampler
+            token = best[index] if sampler.plain else sampler.pick(logits[index].float().cpu().clone())
+            if self._accept(sequence, token, logits, index):
                 going.append(sequence)
             else:
                 self.scheduler.remove(sequence)
         return going
 
-    def _accept(self, sequence: Sequence, token: int, raw: torch.Tensor) -> bool:
-        """Appends the token; false when it was the last one."""
+    def _accept(self, sequence: Sequence, token: int, logits: torch.Tensor, row: int) -> bool:
+        """Appends the token, picked from the row's logits; false when it was the last one."""
         p = sequence.parameters
         sequence.output.append(token)
-        sequence.sampler.counts[token] += 1
+        if not sequence.sampler.plain:
+            sequence.sampler.counts[token] += 1
         self.counters["tokens"] += 1
         finish = None
         if token in self.base.eos and not p.ignore_eos:
             finish = "stop"
         elif len(sequence.output) >= p.max_tokens or len(sequence.prompt) + len(sequence.output) >= self.base.max_positions:
             finish = "length"
-        logprob, top = log_probabilities(raw, token, p.logprobs) if p.logprobs is not None else (None, None)
+        logprob, top = log_probabilities(logits[row], token, p.logprobs) if p.logprobs is not None else (None, None)
         self._emit(sequence, TokenEvent(token, logprob, top, finish))
         if finish:
             self.counters["finished"] += 1

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ class Sampler:
                 generator.manual_seed(parameters.seed & (2**63 - 1))
         return cls(parameters, frozenset(prompt) if parameters.repetition_penalty != 1 else frozenset(), Counter(), generator)
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         """The arg max of the raw logits is the answer."""
         p = self.parameters
