@@ -100,7 +100,7 @@ def test_four_bits_rank_the_planted_row_first_too(base_dir, adapter_dir, rows, t
 
 def test_sketched_sides_and_recomputed_gradients_give_nearly_the_same_scores(base_dir, adapter_dir, rows, tmp_path,
                                                                             store_dir):
-    small = Settings(dense_side=16, side_rank=28, cache_bytes=0, features=4096)
+    small = Settings(dense_side=16, side_rank=28, cache_bytes=0, features=4096, batch_tokens=200)  # several batches
     fit_store(base_dir, [adapter_dir], rows, tmp_path / "store", settings=small)
     text = {"id": "q", "prompt": "gamma ", "completion": "delta lease vault"}
     exact = open_scorer(store_dir, base_dir, adapter_dir)
