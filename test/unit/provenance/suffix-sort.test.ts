@@ -62,3 +62,9 @@ test('long runs, squares, stretches of many lengths and repeats that reach the e
   ]
   for (const text of texts) expect(sorted(bytes(text))).toEqual(suffixArray(bytes(text), 256))
 })
+
+test('runs as long as rows may be are not read over and over', { timeout: 20_000 }, () => {
+  const text = new Uint8Array(3_000_000).fill(97)
+  for (const at of [1, 1_000_000, 2_000_000, 2_999_999]) text[at] = 98
+  expect(Buffer.compare(Buffer.from(sorted(text).buffer), Buffer.from(suffixArray(text, 256).buffer))).toBe(0)
+})

@@ -98,7 +98,7 @@ export function sortLmsByPrefixes(bytes: usize, length: i32, sa: usize): i32 {
   let from = 0
   for (let key = 0; key < 65536; key++) {
     const to = get(ends, key)
-    if (to - from > 1) refine(from, to, from, 2)
+    if (to - from > 1) refine(from, to, from, 2, 1, false)
     from = to
   }
   release(mark)
@@ -115,25 +115,25 @@ function eight(p: i32): u64 {
 }
 
 /**
- * Do the first `depth` bytes hold a whole LMS substring: a descent and, later, a rise? Not where the text ends before: what shares
- * zeros with a suffix that ended has another byte somewhere further on.
+ * Sorts list[from, to), which share `depth` bytes, and marks what shares a name. Keys of list[i] lie at keys[i - base]. A whole
+ * LMS substring is a descent and, later, a rise: `fell` tells whether there is a descent before byte `seen`, and no byte is looked
+ * at twice, as a run of one byte may be as long as a row.
  */
-function holdsNext(p: i32, depth: i32): bool {
-  const end = p + depth
-  if (end > n) return false
-  let i = p + 1
-  while (i < end && byte(i) >= byte(i - 1)) i++
-  while (i < end && byte(i) <= byte(i - 1)) i++
-  return i < end
-}
-
-/** Sorts list[from, to), which share `depth` bytes, and marks what shares a name. Keys of list[i] lie at keys[i - base]. */
-function refine(from: i32, to: i32, base: i32, depth: i32): void {
+function refine(from: i32, to: i32, base: i32, depth: i32, seen: i32, fell: bool): void {
   while (true) {
-    if (depth >= NAMED && holdsNext(get(list, from), depth)) {
-      for (let i = from + 1; i < to; i++) set(list, i, get(list, i) | SAME)
-      shared += to - from
-      return
+    const first = get(list, from)
+    // What shares zeros with a suffix that ended has another byte somewhere further on.
+    if (depth >= NAMED && first + depth <= n) {
+      for (; seen < depth; seen++) {
+        const now = byte(first + seen)
+        const before = byte(first + seen - 1)
+        if (fell && now > before) {
+          for (let i = from + 1; i < to; i++) set(list, i, get(list, i) | SAME)
+          shared += to - from
+          return
+        }
+        if (now < before) fell = true
+      }
     }
     const own = keys + (<usize>(from - base) << 3)
     for (let i = from; i < to; i++) store<u64>(own + (<usize>(i - from) << 3), eight(get(list, i) + depth))
@@ -153,7 +153,7 @@ function refine(from: i32, to: i32, base: i32, depth: i32): void {
     if (most == 1) return
     for (let i = from; i < to; ) {
       const run = runEnd(i, to, base)
-      if (i != mostFrom && run - i > 1) refine(i, run, base, depth)
+      if (i != mostFrom && run - i > 1) refine(i, run, base, depth, seen, fell)
       i = run
     }
     from = mostFrom
