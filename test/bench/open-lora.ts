@@ -129,7 +129,12 @@ process.stdout.write(
     quick: options.quick,
     machine: { cpu: cpu[0]?.model ?? 'unknown', cores: cpu.length, gpu: options.device === 'cuda' },
     ours: { ...figures, ...(throughput ? { throughput: { ...throughput, peft: undefined } } : {}) },
-    peers: { 'peft 0.21.2': { ...throughput?.['peft'], 'add_adapter ms per MB': loading?.['PEFT add_adapter p50'] } },
+    peers: {
+      [`peft ${figures[parts[0]!]!['peft version']}`]: {
+        ...throughput?.['peft'],
+        'add_adapter ms per MB': loading?.['PEFT add_adapter p50'],
+      },
+    },
     reach: reach(figures),
   })}\n`,
 )

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 import sys
+from importlib.metadata import version
 
 import torch
 
@@ -24,7 +25,8 @@ def main() -> int:
         return 2
     torch.set_num_threads(1)
     measure = importlib.import_module(args.part).measure
-    print(json.dumps(measure(args.seed, args.quick, args.device, lambda text: print(text, file=sys.stderr, flush=True))))
+    figures = measure(args.seed, args.quick, args.device, lambda text: print(text, file=sys.stderr, flush=True))
+    print(json.dumps({**figures, "peft version": version("peft")}))
     return 0
 
 
