@@ -42,7 +42,8 @@ NEEDS_RAW = ("datainf", "dot")
 
 
 def _vectors(reads: str, vectors: torch.Tensor, settings: Settings) -> RowVectors:
-    norms = torch.cat([block.double().square().sum(1).sqrt().float() for block in vectors.split(BLOCK)])
+    # in small blocks: their float64 copies would else be the largest thing of the whole fit
+    norms = torch.cat([block.double().square_().sum(1).sqrt_().float() for block in vectors.split(256)])
     components = principal_components(vectors, settings.components, settings.seed)
     kept = tiers(components.shape[1], settings.row_bytes)
     components = turned(components, kept, settings.seed)
