@@ -17,7 +17,7 @@ from .components import BLOCK
 from .curvature import learn_rotations, write_features
 from .digests import base_digest
 from .feature_map import FeatureMap, raw_map, whitened_map
-from .footprint import fit_bytes
+from .footprint import fit_bytes, row_passes
 from .gradient_source import GradientSource
 from .gradients import batches, losses
 from .methods import METHODS, NEEDS_RAW, Features, RowVectors
@@ -71,7 +71,7 @@ class Fitted:
 def _fit_checkpoints(base: Base, adapters: list[Adapter], sequences: list[Sequence], settings: Settings, raw: bool,
                      scratch: str) -> Fitted:
     probe, count = LoraProbe(base.model, adapters[0]), len(sequences)
-    say = progress(count * len(adapters), "gradients")
+    say = progress(row_passes(probe.shapes(), count, settings) * len(adapters), "gradients")
     budget = settings.kept_features(count) // len(adapters)
     features = _features(count, budget * len(adapters), f"{scratch}/whitened")
     rotations, maps, seen, width, raw_features, by_matrix = [], [], [], 0, None, None
