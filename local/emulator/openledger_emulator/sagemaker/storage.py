@@ -13,6 +13,13 @@ import boto3
 from botocore.config import Config
 
 
+def _as_it_is(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
 class Storage:
     """Downloads of inputs and uploads of results for one role session."""
 
@@ -50,17 +57,20 @@ class Storage:
     def upload_folder(self, folder: Path, uri: str, changing: bool = False) -> int:
         """Every file of the folder under the prefix `uri`; returns how many there were.
 
-        `changing`: somebody writes to the folder meanwhile, so a file may be gone before its turn.
+        `changing`: somebody writes to the folder meanwhile, so a file may be gone before its turn, and one that goes on
+        growing is sent as it was when it was read: its checksum goes out before its bytes.
         """
         bucket, prefix = split(uri)
         count = 0
         for file in sorted(Path(at) / name for at, _, names in os.walk(folder) for name in names):
-            try:
-                self._s3.upload_file(str(file), bucket, f"{prefix.rstrip('/')}/{file.relative_to(folder).as_posix()}")
-                count += 1
-            except FileNotFoundError:
-                if not changing:
-                    raise
+            key = f"{prefix.rstrip('/')}/{file.relative_to(folder).as_posix()}"
+            if not changing:
+                self._s3.upload_file(str(file), bucket, key)
+            elif (content := _as_it_is(file)) is not None:
+                self._s3.put_object(Bucket=bucket, Key=key, Body=content)
+            else:
+                continue
+            count += 1
         return count
 
     def upload_archive(self, folder: Path, uri: str, scratch: Path) -> None:
