@@ -3,32 +3,22 @@ import { Records } from '#registry/records.store'
 import { now } from '#runtime/clock'
 import { environment } from '#runtime/environment'
 import { BaseId } from '#schema/ids'
-import { scoringPlaces } from '#schema/scoring'
 import { EndpointScaling } from './endpoint-scaling.client.ts'
 import { Hosting } from './hosting.client.ts'
 import { HostingDays } from './hosting-days.store.ts'
 import { PoolBook } from './pool-book.store.ts'
-import { bucketOf, influenceName, servingNames } from './pools.ts'
+import { CONTAINER_ENV, poolContainers } from './pool-containers.ts'
+import { bucketOf } from './pools.ts'
 
 const env = environment(
+  ...CONTAINER_ENV,
   'REGISTRY_TABLE',
-  'MODELS_URI',
-  'OPEN_LORA_IMAGE',
-  'INFLUENCE_IMAGE',
-  'HOSTING_ROLE_ARN',
   'HOSTING_INSTANCE_TYPE',
-  'HOSTING_ENGINE',
-  'INFERENCE_SECRET_ARN',
-  'ENDPOINT_PREFIX',
   'MAX_ENDPOINTS',
-  'HOSTING_SHARDS',
   'HOSTING_ACCOUNT_QUOTA',
   'HOSTING_DAILY_HOURS',
-  'INFLUENCE_ROLE_ARN',
   'INFLUENCE_MIN_INSTANCES',
   'INFLUENCE_MAX_INSTANCES',
-  'RECEIPTS_BUCKET',
-  'SCORING_KEY_ARN',
 )
 const records = new Records(env.REGISTRY_TABLE)
 const pools = new PoolBook(records)
@@ -49,30 +39,7 @@ const Wanted = z.object({ baseId: BaseId, rank: z.number().int().min(1) })
 export const handler = async (event: unknown): Promise<{ ready: boolean }> => {
   const { baseId, rank } = Wanted.parse(event)
   const bucket = bucketOf(rank)
-  const shared = { MODELS_URI: env.MODELS_URI, BASE_ID: baseId }
-  const serving = servingNames(env.ENDPOINT_PREFIX, baseId, bucket, Number(env.HOSTING_SHARDS)).map((name) => ({
-    name,
-    image: env.OPEN_LORA_IMAGE,
-    roleArn: env.HOSTING_ROLE_ARN,
-    environment: {
-      ...shared,
-      OPEN_LORA_MODE: 'hosting',
-      OPEN_LORA_ENGINE: env.HOSTING_ENGINE,
-      OPEN_LORA_MAX_RANK: String(bucket),
-      HMAC_SECRET_ARN: env.INFERENCE_SECRET_ARN,
-    },
-  }))
-  const influence = {
-    name: influenceName(env.ENDPOINT_PREFIX, baseId),
-    image: env.INFLUENCE_IMAGE,
-    environment: shared,
-    roleArn: env.INFLUENCE_ROLE_ARN,
-    async: {
-      answersUri: `s3://${env.RECEIPTS_BUCKET}/${scoringPlaces.answers}`,
-      failuresUri: `s3://${env.RECEIPTS_BUCKET}/${scoringPlaces.failures}`,
-      keyArn: env.SCORING_KEY_ARN,
-    },
-  }
+  const { serving, influence } = poolContainers(env, baseId, bucket)
   const mayCreate = () => days.requireLeft(Number(env.HOSTING_DAILY_HOURS), now())
   let ready = true
   // One after the other: each looks at the limits with the ones before it in place.

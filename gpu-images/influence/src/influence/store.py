@@ -49,7 +49,6 @@ class Store:
     raw_map: FeatureMap | None = None
     folder: Path = Path()
 
-
     def self_influence(self) -> torch.Tensor:
         """(N): length of each row's own vector, by the first of its methods."""
         return self.rows[f"{'ekfac' if 'ekfac' in self.header['methods'] else min(self.header['methods'])}.norms"]
