@@ -113,12 +113,10 @@ export class IndexBuilder {
       // Dense blocks add a quarter at most, and one block.
       samples: kernel.reserve(5 * sampled + 4 * SAMPLE_EVERY),
     }
-    const sa = kernel.reserve(4 * (n + 1))
+    const sa = kernel.reserve(4 * (n + 128))
     this.#progress('sort')
-    kernel.sortText(text, n, sa)
+    const samples = kernel.sortAndTransform(text, n, sa, at.starts, rows, at.numbers, at.dense, at.samples, at.firsts)
     this.#progress('encode')
-    const samples = sampled + (SAMPLE_EVERY - 1) * kernel.chooseDense(text, n, sa, at.dense)
-    kernel.transform(text, n, sa, at.starts, rows, at.numbers, at.dense, at.samples, at.firsts)
     // The transform stands in the first quarter of sa; the file goes behind it.
     const file = sa + ((n + 15) & ~15)
     kernel.release(file)

@@ -8,10 +8,10 @@ export interface Kernel {
   reserve(bytes: number): number
   heapTop(): number
   release(to: number): void
+  /** The suffix array alone (n + 1 numbers), for tests: an index needs no more than sortAndTransform tells. */
   sortText(text: number, n: number, sa: number): void
-  /** How many blocks of 64 suffixes are dense; `dense` has room for a byte each, and 64. */
-  chooseDense(text: number, n: number, sa: number, dense: number): number
-  transform(
+  /** The transformed text at `sa`, which has room for n + 128 numbers, and what stands beside it (kernel/induce.as). Returns the samples. */
+  sortAndTransform(
     text: number,
     n: number,
     sa: number,
@@ -21,7 +21,7 @@ export interface Kernel {
     dense: number,
     samples: number,
     firsts: number,
-  ): void
+  ): number
   packNumbers(numbers: number, count: number, bits: number, to: number): number
   encodeBlocks(bwt: number, n: number, to: number): number
   openBlocks(from: number, n: number): void

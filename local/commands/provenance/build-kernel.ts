@@ -12,7 +12,7 @@ export const compileKernel = (): Uint8Array => {
     for (const name of readdirSync(KERNEL))
       if (name.endsWith('.as')) cpSync(join(KERNEL, name), join(folder, name.replace(/as$/, 'ts')))
     const asc = join(import.meta.dirname, '../../../node_modules/assemblyscript/bin/asc.js')
-    const options = ['-O3', '--noAssert', '--runtime', 'stub', '--outFile', 'kernel.wasm']
+    const options = ['-O3', '--noAssert', '--runtime', 'stub', '--enable', 'simd', '--outFile', 'kernel.wasm']
     execFileSync(process.execPath, [asc, 'index.ts', ...options], { cwd: folder, stdio: 'inherit' })
     return readFileSync(join(folder, 'kernel.wasm'))
   } finally {

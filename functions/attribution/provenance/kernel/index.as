@@ -1,6 +1,7 @@
 // What kernel.ts calls. Addresses are bytes, numbers of suffixes below 2^31.
 
-export { chooseDense, encodeBlocks, packNumbers, transform } from './encode'
+export { encodeBlocks, packNumbers } from './encode'
+export { sortAndTransform } from './induce'
 export { heapTop, release, reserve } from './heap'
 export { openBlocks } from './rank'
 export { openRows, rowList, rowsOf, useTombstones } from './rows'

@@ -6,8 +6,9 @@
 // far, and comparing names one after another compares the suffixes.
 
 import { heapTop, release, reserve } from './heap'
-import { sortPairs } from './pairs'
+import { lmsBytes, markLms } from './lms'
 import { sortSuffixes } from './sort'
+import { sortFew, sortMany } from './words'
 
 const NAMED: i32 = 42
 /** In the list of sorted suffixes: the same name as the one before. Positions are below 2^29. */
@@ -19,7 +20,12 @@ let text: usize = 0
 let n: i32 = 0
 let list: usize = 0
 let keys: usize = 0
-let shared: i32 = 0
+let shared: bool = false
+let tables: usize = 0
+/** As much room as at keys, or 0. */
+let spare: usize = 0
+/** Groups of so many are sorted by comparing. */
+const FEW: i32 = 4
 
 // @ts-ignore: decorator
 @inline
@@ -39,40 +45,37 @@ function set(array: usize, i: i32, value: i32): void {
   store<i32>(array + (<usize>i << 2), value)
 }
 
-// LMS suffixes from the last to the first: where the run of rising bytes that scanNext looks through ends.
-let scanned: i32 = 0
+/** How many LMS suffixes begin with a byte up to this one (i32). */
+export const LMS_UP_TO: usize = memory.data(256 * 4, 4)
 
-function scanStart(): void {
-  let i = n - 1
-  while (i > 0 && byte(i - 1) >= byte(i)) i--
-  scanned = i
-}
+/** The map of LMS suffixes, at the end of sa. */
+let lms: usize = 0
 
-/** The next LMS suffix to the left; 0 when there is none. */
-function scanNext(): i32 {
-  let i = scanned
-  while (i > 0 && byte(i - 1) <= byte(i)) i--
-  const found = i
-  if (found == 0) return 0
-  while (i > 0 && byte(i - 1) >= byte(i)) i--
-  scanned = i
-  return found
-}
+/** An item: the bits of a suffix behind its first two bytes, the highest first, and below them its position. */
+const POSITION: u64 = (1 << 29) - 1
+/** Whole bytes that suffixes with the same bits in their items share. */
+const ITEM_DEPTH: i32 = 6
 
 /** sa[0, m) = the sorted LMS suffixes; returns m, or -1 where memory does not suffice: then sa is spoilt. */
 export function sortLmsByPrefixes(bytes: usize, length: i32, sa: usize): i32 {
   text = bytes
   n = length
   list = sa
+  const words = (n + 63) >> 6
+  lms = (sa + (<usize>n << 2) - lmsBytes(n)) & ~7
+  if (lms < sa + 64) return -1
+  const m = markLms(text, n, lms)
   const mark = heapTop()
   const ends = reserve(65537 << 2)
+  tables = reserve(4 << 18)
   memory.fill(ends, 0, 65537 << 2)
-  let m = 0
-  scanStart()
-  for (let p = scanNext(); p > 0; p = scanNext()) {
-    set(sa, n - ++m, p)
-    const key = ends + (<usize>((byte(p) << 8) | byte(p + 1)) << 2)
-    store<i32>(key, load<i32>(key) + 1)
+  for (let word = 0; word < words; word++) {
+    const base = text + (<usize>word << 6)
+    for (let bits = load<u64>(lms + (<usize>word << 3)); bits != 0; bits &= bits - 1) {
+      const p = base + <usize>ctz<u64>(bits)
+      const key = ends + (<usize>((<i32>load<u8>(p) << 8) | <i32>load<u8>(p, 1)) << 2)
+      store<i32>(key, load<i32>(key) + 1)
+    }
   }
   let largest = 0
   let sum = 0
@@ -82,27 +85,51 @@ export function sortLmsByPrefixes(bytes: usize, length: i32, sa: usize): i32 {
     set(ends, key, sum)
     sum += count
   }
-  keys = (sa + (<usize>m << 2) + 7) & ~7
-  if (keys + (<usize>largest << 3) > sa + (<usize>n << 2)) {
+  const items = (sa + 7) & ~7
+  keys = items + (<usize>m << 3)
+  if (<u64>keys + (<u64>largest << 3) > <u64>lms) {
     release(mark)
     return -1
   }
-  for (let i = n - m; i < n; i++) {
-    const p = get(sa, i)
-    const key = ends + (<usize>((byte(p) << 8) | byte(p + 1)) << 2)
-    const at = load<i32>(key)
-    store<i32>(key, at + 1)
-    set(sa, at, p)
+  spare = keys + (<usize>largest << 3)
+  if (<u64>spare + (<u64>largest << 3) > <u64>lms) spare = 0
+  for (let word = 0; word < words; word++) {
+    const base = word << 6
+    for (let bits = load<u64>(lms + (<usize>word << 3)); bits != 0; bits &= bits - 1) {
+      const p = base + <i32>ctz<u64>(bits)
+      const key = ends + (<usize>((byte(p) << 8) | byte(p + 1)) << 2)
+      const at = load<i32>(key)
+      store<i32>(key, at + 1)
+      store<u64>(items + (<usize>at << 3), (eight(p + 2) & ~POSITION) | <u64>p)
+    }
   }
-  shared = 0
+  shared = false
   let from = 0
   for (let key = 0; key < 65536; key++) {
     const to = get(ends, key)
-    if (to - from > 1) refine(from, to, from, 2, 1, false)
+    if (from == to) continue
+    const own = items + (<usize>from << 3)
+    sortMany(own, to - from, 48, keys, tables)
+    // Positions take the place of the items before these, and of these from the first on.
+    let first = from
+    let before = load<u64>(own)
+    set(list, from, <i32>(before & POSITION))
+    for (let i = from + 1; i < to; i++) {
+      const item = load<u64>(items + (<usize>i << 3))
+      set(list, i, <i32>(item & POSITION))
+      if ((item ^ before) > POSITION) {
+        if (i - first > 1) refine(first, i, first, ITEM_DEPTH, NAMED)
+        first = i
+        before = item
+      }
+    }
+    if (to - first > 1) refine(first, to, first, ITEM_DEPTH, NAMED)
     from = to
   }
+  for (let c = 0; c < 256; c++) set(LMS_UP_TO, c, get(ends, (c << 8) | 255))
   release(mark)
-  return shared == 0 || orderShared(m) ? m : -1
+  const ok = !shared || orderShared(m)
+  return ok ? m : -1
 }
 
 /** Eight bytes of a suffix from `depth` on, the first highest; zeros behind the end. */
@@ -114,60 +141,112 @@ function eight(p: i32): u64 {
   return left >= 8 ? value : left <= 0 ? 0 : value & ~(<u64>-1 >> <u64>(left << 3))
 }
 
-/**
- * Sorts list[from, to), which share `depth` bytes, and marks what shares a name. Keys of list[i] lie at keys[i - base]. A whole
- * LMS substring is a descent and, later, a rise: `fell` tells whether there is a descent before byte `seen`, and no byte is looked
- * at twice, as a run of one byte may be as long as a row.
- */
-function refine(from: i32, to: i32, base: i32, depth: i32, seen: i32, fell: bool): void {
+/** Whether the next LMS suffix and the rise that shows its type lie within `depth` bytes of LMS suffix p. */
+function holdsSubstring(p: i32, depth: i32): bool {
+  const next = p + 1
+  const near = load<u64>(lms + <usize>(next >> 3)) >> <u64>(next & 7)
+  if (near == 0 && depth <= 57) return false
+  let i = next
+  if (near != 0) {
+    i += <i32>ctz<u64>(near)
+    if (i + 1 < p + depth && byte(i) < byte(i + 1)) return true
+  }
+  let fell = near != 0
+  for (; i < p + depth; i++) {
+    const now = byte(i)
+    const before = byte(i - 1)
+    if (fell && now > before) return true
+    if (now < before) fell = true
+  }
+  return false
+}
+
+/** The sign of what one suffix is to another behind `depth` bytes that they share; 0 if they get the same name. */
+function compare(p: i32, q: i32, depth: i32, check: i32): i32 {
   while (true) {
-    const first = get(list, from)
-    // What shares zeros with a suffix that ended has another byte somewhere further on.
-    if (depth >= NAMED && first + depth <= n) {
-      for (; seen < depth; seen++) {
-        const now = byte(first + seen)
-        const before = byte(first + seen - 1)
-        if (fell && now > before) {
-          for (let i = from + 1; i < to; i++) set(list, i, get(list, i) | SAME)
-          shared += to - from
-          return
-        }
-        if (now < before) fell = true
-      }
-    }
-    const own = keys + (<usize>(from - base) << 3)
-    for (let i = from; i < to; i++) store<u64>(own + (<usize>(i - from) << 3), eight(get(list, i) + depth))
-    sortPairs(own, list + (<usize>from << 2), to - from)
+    const a = eight(p + depth)
+    const b = eight(q + depth)
+    if (a != b) return a < b ? -1 : 1
     depth += 8
-    // The largest run of equal keys is refined by this loop, so that calls nest only logarithmically.
-    let most = 1
-    let mostFrom = 0
-    for (let i = from; i < to; ) {
-      const run = runEnd(i, to, base)
-      if (run - i > most) {
-        most = run - i
-        mostFrom = i
-      }
-      i = run
+    if (depth >= check && p + depth <= n) {
+      if (holdsSubstring(p, depth)) return 0
+      check = 2 * depth
     }
-    if (most == 1) return
-    for (let i = from; i < to; ) {
-      const run = runEnd(i, to, base)
-      if (i != mostFrom && run - i > 1) refine(i, run, base, depth, seen, fell)
-      i = run
-    }
-    from = mostFrom
-    to = from + most
   }
 }
 
-// @ts-ignore: decorator
-@inline
-function runEnd(i: i32, to: i32, base: i32): i32 {
-  const key = load<u64>(keys + (<usize>(i - base) << 3))
-  let run = i + 1
-  while (run < to && load<u64>(keys + (<usize>(run - base) << 3)) == key) run++
-  return run
+/** Few suffixes that share `depth` bytes. */
+function refineFew(from: i32, to: i32, depth: i32, check: i32): void {
+  for (let i = from + 1; i < to; i++) {
+    const p = get(list, i)
+    let at = i
+    let order = 1
+    while (at > from && (order = compare(get(list, at - 1) & ~SAME, p, depth, check)) > 0) {
+      set(list, at, get(list, at - 1))
+      at--
+    }
+    set(list, at, order == 0 ? p | SAME : p)
+    shared = shared || order == 0
+  }
+}
+
+/** Sorts list[from, to), which share `depth` bytes, and marks what shares a name. Words of list[i] lie at keys[i - base]. */
+function refine(from: i32, to: i32, base: i32, depth: i32, check: i32): void {
+  while (true) {
+    const count = to - from
+    // What shares zeros with a suffix that ended has another byte somewhere further on.
+    const first = get(list, from)
+    if (depth >= check && first + depth <= n) {
+      if (holdsSubstring(first, depth)) {
+        for (let i = from + 1; i < to; i++) set(list, i, get(list, i) | SAME)
+        shared = true
+        return
+      }
+      check = 2 * depth
+    }
+    if (count <= FEW) {
+      refineFew(from, to, depth, check)
+      return
+    }
+    const own = keys + (<usize>(from - base) << 3)
+    const bits = 32 - clz<i32>(count - 1)
+    const below = ((<u64>1) << <u64>bits) - 1
+    for (let i = 0; i < count; i++)
+      store<u64>(own + (<usize>i << 3), (eight(get(list, from + i) + depth) & ~below) | <u64>i)
+    if (spare == 0) sortFew(own, count)
+    else sortMany(own, count, 48, spare, tables)
+    depth += (64 - bits) >> 3
+    let most = 1
+    let mostFrom = 0
+    let run = 1
+    let before = load<u64>(own)
+    store<u64>(own, <u64>get(list, from + <i32>(before & below)))
+    for (let i = 1; i < count; i++) {
+      const word = load<u64>(own + (<usize>i << 3))
+      const tie = (word ^ before) <= below
+      store<u64>(own + (<usize>i << 3), <u64>get(list, from + <i32>(word & below)) | (<u64>tie << 32))
+      before = word
+      run = tie ? run + 1 : 1
+      if (run > most) {
+        most = run
+        mostFrom = i + 1 - run
+      }
+    }
+    for (let i = 0; i < count; i++) set(list, from + i, load<i32>(own + (<usize>i << 3)))
+    if (most == 1) return
+    // The largest run is refined by this loop, so that calls nest only logarithmically.
+    for (let i = 0; i < count; ) {
+      let end = i + 1
+      while (end < count && load<i32>(own + (<usize>end << 3), 4) != 0) end++
+      if (end - i > 1 && i != mostFrom) {
+        if (end - i <= FEW && depth < check) refineFew(from + i, from + end, depth, check)
+        else refine(from + i, from + end, base, depth, check)
+      }
+      i = end
+    }
+    from += mostFrom
+    to = from + most
+  }
 }
 
 // @ts-ignore: decorator
@@ -202,19 +281,19 @@ function orderShared(m: i32): bool {
   /** How many are kept before each word of 64 bits. */
   const ranks = kept + (<usize>words << 3)
   const order = ranks + (<usize>words << 2)
-  const end = list + (<usize>n << 2)
+  const end = lms
   if (order > end) return false
   memory.fill(sharing, 0, <usize>words << 4)
   for (let i = 0; i < m; i++) if (isShared(i, m)) mark(sharing, (get(list, i) & ~SAME) >> 1)
-  // In the order of the text: what is unique is kept after what is not.
-  let after = 0
-  scanStart()
-  for (let p = scanNext(); p > 0; p = scanNext()) {
-    if (isMarked(sharing, p >> 1)) {
-      mark(kept, p >> 1)
-      if (after > 0) mark(kept, after >> 1)
+  // What is unique is kept after what is not.
+  let after = false
+  for (let word = 0; word < (n + 63) >> 6; word++) {
+    for (let bits = load<u64>(lms + (<usize>word << 3)); bits != 0; bits &= bits - 1) {
+      const place = ((word << 6) + <i32>ctz<u64>(bits)) >> 1
+      const own = isMarked(sharing, place)
+      if (own || after) mark(kept, place)
+      after = own
     }
-    after = p
   }
   let count = 0
   for (let word = 0; word < words; word++) {

@@ -5,7 +5,7 @@
 // (dense blocks, chosen by encode.as).
 
 import { loadBits } from './chunk'
-import { SAMPLE_BITS, SAMPLE_EVERY } from './encode'
+import { SAMPLE_BITS, SAMPLE_EVERY } from './transform'
 import { heapTop, release, reserve } from './heap'
 import { firstOf, LANES, partition, separator, stepAll } from './rank'
 import { BLOCK } from './tree'
