@@ -1,30 +1,17 @@
-import { Aws, CustomResource, Duration, Stack } from 'aws-cdk-lib'
+import { Aws, Duration, Stack } from 'aws-cdk-lib'
 import type { Role } from 'aws-cdk-lib/aws-iam'
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager'
-import {
-  Choice,
-  Condition,
-  DefinitionBody,
-  JsonPath,
-  LogLevel,
-  StateMachine,
-  Succeed,
-  TaskInput,
-  Wait,
-  WaitTime,
-} from 'aws-cdk-lib/aws-stepfunctions'
-import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks'
 import { Construct } from 'constructs'
 import type { Doors } from './api.ts'
-import { flowLogs } from './constructs/flow-logs.ts'
 import { House } from './constructs/house.ts'
 import { HouseFunction } from './constructs/house-function.ts'
-import { HouseSchedule } from './constructs/schedule.ts'
 import { allowRemoval, allowScaling } from './endpoint-scaling.ts'
+import { hostingJanitor } from './hosting-janitor.ts'
 import { hostingRoleOf, influenceRoleOf } from './hosting-roles.ts'
 import type { Images } from './images.ts'
 import { PLATFORM_PAYEE } from './settlement-parties.ts'
 import type { Storage } from './storage.ts'
+import { wakeFlow } from './wake-flow.ts'
 
 /** Serving: the router in front of SageMaker endpoints, and the step that makes an endpoint for a base model. */
 export class OpenLora extends Construct {
@@ -46,8 +33,13 @@ export class OpenLora extends Construct {
     const influenceRole = influenceRoleOf(this, storage)
     for (const role of [hostingRole, influenceRole]) images.grantPull(role)
     this.ensureHosting = this.#ensureHosting(storage, images, { hostingRole, influenceRole }, secret)
-    const wake = this.#wakeFlow()
-    const removeEndpoints = this.#janitor(storage)
+    const wake = wakeFlow(this, this.ensureHosting)
+    const removeEndpoints = hostingJanitor(this, {
+      storage,
+      endpointPrefix: this.endpointPrefix,
+      ownResources: this.#ownResources(),
+      influenceInstances: this.#influenceInstances(),
+    })
     if (config.hosting.influence.minInstances < config.hosting.influence.maxInstances) {
       allowScaling(this.ensureHosting, this.endpointPrefix)
       allowRemoval(removeEndpoints, this.endpointPrefix)
@@ -64,6 +56,7 @@ export class OpenLora extends Construct {
         PLATFORM_FEE_BPS: String(config.platform.feeBps),
         PLATFORM_PAYEE,
         WAKE_STATE_MACHINE_ARN: wake.stateMachineArn,
+        HOSTING_DAILY_HOURS: String(config.hosting.dailyInstanceHours),
       },
       timeout: Duration.minutes(15),
       memoryMb: 1024,
@@ -141,6 +134,7 @@ export class OpenLora extends Construct {
         ],
         this.#ownResources(),
       )
+      .allow(['sagemaker:ListTags'], this.#ownResources())
       .allow(['sagemaker:ListEndpoints'], ['*'])
       .allow(['iam:PassRole'], [hostingRole.roleArn, influenceRole.roleArn], {
         StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' },
@@ -156,79 +150,5 @@ export class OpenLora extends Construct {
   #ownResources(): string[] {
     const sagemaker = `arn:${Aws.PARTITION}:sagemaker:${Aws.REGION}:${Aws.ACCOUNT_ID}`
     return ['model', 'endpoint-config', 'endpoint'].map((kind) => `${sagemaker}:${kind}/${this.endpointPrefix}-*`)
-  }
-
-  /** Brings a pool up that sleeps or was lost; the router starts it, and answers 503 with Retry-After meanwhile. */
-  #wakeFlow(): StateMachine {
-    const ensure = new LambdaInvoke(this, 'Ensure', {
-      lambdaFunction: this.ensureHosting,
-      payload: TaskInput.fromObject({ baseId: JsonPath.stringAt('$.baseId'), rank: JsonPath.numberAt('$.rank') }),
-      payloadResponseOnly: true,
-      resultPath: '$.hosting',
-    })
-    const wait = new Wait(this, 'StartsUp', { time: WaitTime.duration(Duration.seconds(5)) }).next(ensure)
-    const ready = new Choice(this, 'Answers')
-      .when(Condition.booleanEquals('$.hosting.ready', true), new Succeed(this, 'Awake'))
-      .otherwise(wait)
-    return new StateMachine(this, 'WakeFlow', {
-      definitionBody: DefinitionBody.fromChainable(ensure.next(ready)),
-      timeout: Duration.hours(1),
-      tracingEnabled: true,
-      logs: { destination: flowLogs(this), level: LogLevel.ALL, includeExecutionData: false },
-    })
-  }
-
-  /** Takes down what failed, idles or belongs to nobody; and everything, when the stack goes. */
-  #janitor(storage: Storage): HouseFunction {
-    const { hosting } = House.of(this).config
-    const remove = [
-      'sagemaker:DeleteEndpoint',
-      'sagemaker:DeleteEndpointConfig',
-      'sagemaker:DeleteModel',
-      'sagemaker:ListTags',
-    ]
-    const sweep = new HouseFunction(this, 'SweepHosting', {
-      door: 'open-lora/sweep-hosting',
-      description: 'Counts instance-hours, takes down failed, orphaned and idle endpoints',
-      environment: {
-        REGISTRY_TABLE: storage.registry.tableName,
-        ENDPOINT_PREFIX: this.endpointPrefix,
-        HOSTING_IDLE_MINUTES: String(hosting.idleMinutes),
-        HOSTING_DAILY_HOURS: String(hosting.dailyInstanceHours),
-      },
-      timeout: Duration.minutes(2),
-    })
-      .allow(remove, this.#ownResources())
-      .allow(['sagemaker:ListEndpoints'], ['*'])
-      .allow(
-        ['dynamodb:GetItem', 'dynamodb:Query'],
-        [storage.registry.tableArn, `${storage.registry.tableArn}/index/GSI1`],
-      )
-      .allow(['dynamodb:PutItem', 'dynamodb:UpdateItem'], [storage.registry.tableArn], {
-        'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['HOSTING#*'] },
-      })
-    new HouseSchedule(this, 'SweepSchedule', {
-      expression: 'rate(5 minutes)',
-      target: sweep,
-      description: 'Janitor of the serving endpoints',
-      errorImpact: 'Endpoints that nobody uses go on costing money.',
-    })
-
-    const removeAll = new HouseFunction(this, 'RemoveEndpoints', {
-      door: 'open-lora/remove-endpoints',
-      description: 'With the stack go the endpoints that it started',
-      environment: { ENDPOINT_PREFIX: this.endpointPrefix, ...this.#influenceInstances() },
-      timeout: Duration.minutes(15),
-    })
-      .allow(remove, this.#ownResources())
-      .allow(['sagemaker:ListEndpoints'], ['*'])
-    const endpoints = new CustomResource(this, 'Endpoints', {
-      serviceToken: removeAll.functionArn,
-      resourceType: 'Custom::Endpoints',
-    })
-    // Taken down first: its function still has its grants then, and the roles that the containers run under are there.
-    endpoints.node.addDependency(removeAll.role!)
-    endpoints.node.addDependency(this.node.findChild('HostingRole'), this.node.findChild('InfluenceRole'))
-    return removeAll
   }
 }

@@ -21,7 +21,10 @@ import { flowLogs } from './constructs/flow-logs.ts'
 import type { HouseFunction } from './constructs/house-function.ts'
 import { deadLetterAlarm } from './constructs/work-queue.ts'
 
-/** prepare -> train -> register -> endpoints answer -> complete; whatever fails says why on the training. */
+/**
+ * prepare -> train -> register -> endpoints answer -> complete; whatever fails says why on the training. Endpoints that may
+ * not be made now do not undo an adapter that was trained: it is charged for, and its first request starts them.
+ */
 export const trainingFlow = (
   scope: Construct,
   trainingRole: Role,
@@ -53,10 +56,11 @@ export const trainingFlow = (
     { baseId: JsonPath.stringAt('$.baseId'), rank: JsonPath.numberAt('$.rank') },
     '$.hosting',
   )
-  const charged = { ...training, job: JsonPath.objectAt('$.job') }
+  const charged = { ...training, job: JsonPath.objectAt('$.job'), hosting: JsonPath.objectAt('$.hosting') }
   const complete = step('Complete', steps.complete, charged, JsonPath.DISCARD)
   const fail = step('Fail', steps.fail, { ...training, error: JsonPath.objectAt('$.error') })
-  for (const state of [prepare, train, register, hosting, complete]) state.addCatch(fail, { resultPath: '$.error' })
+  for (const state of [prepare, train, register, complete]) state.addCatch(fail, { resultPath: '$.error' })
+  hosting.addCatch(complete, { resultPath: '$.hosting' })
   // Throttled job starts come back after 10, 20, 40 ... s: ten minutes in all.
   train.addRetry({
     errors: ['SageMaker.AmazonSageMakerException', 'ThrottlingException'],

@@ -1,10 +1,12 @@
 import * as z from 'zod'
 import { TrainingRequested } from '#schema/events'
 
+/** What a Catch of Step Functions says of the state that failed. */
+export const StepError = z.object({ Error: z.string(), Cause: z.string().optional() })
+type StepError = z.output<typeof StepError>
+
 /** What the flow's own Catch sends, and what EventBridge sends of a flow that was stopped from outside. */
-const Caught = TrainingRequested.extend({
-  error: z.object({ Error: z.string().optional(), Cause: z.string().optional() }),
-})
+const Caught = TrainingRequested.extend({ error: StepError.partial() })
 const Stopped = z.looseObject({ detail: z.looseObject({ status: z.string(), input: z.string() }) })
 
 /** Which attempt failed and why, out of either event; throws on any other shape. */
@@ -20,6 +22,13 @@ export const failedAttempt = (event: unknown): { trainingId: string; attempt: nu
     reason: `The training flow ended as ${status.toLowerCase()} before it was done.`,
   }
 }
+
+/** What a builder reads whose adapter is there while its endpoints may not be made. */
+export const withoutEndpoint = (error: StepError): string =>
+  `The adapter has no running endpoint: ${failureReason(error)} Its first request starts one as soon as it may run.`.slice(
+    0,
+    1024,
+  )
 
 /**
  * The reason a person can act on, out of what Step Functions says of a failed state: for a training job the `Cause` is

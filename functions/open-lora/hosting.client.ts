@@ -116,17 +116,17 @@ export class Hosting {
   }
 
   async #withinLimits(): Promise<void> {
-    const { prefix, maxEndpoints, accountQuota, instanceType } = this.#settings
-    const all = await this.#named()
-    if (all.filter(({ name }) => name.startsWith(`${prefix}-`)).length >= maxEndpoints)
+    const { maxEndpoints, accountQuota, instanceType } = this.#settings
+    if ((await this.list()).length >= maxEndpoints)
       throw new OpenLedgerError(
         'unavailable',
         `This deployment may run ${maxEndpoints} endpoints (hosting.maxEndpoints): delete one or raise the limit.`,
       )
-    if (accountQuota > 0 && all.length >= accountQuota)
+    const running = accountQuota > 0 ? (await this.#named()).length : 0
+    if (running >= accountQuota && accountQuota > 0)
       throw new OpenLedgerError(
         'unavailable',
-        `The account may run ${accountQuota} ${instanceType} for endpoints (hosting.accountQuota), and runs ${all.length}.`,
+        `The account may run ${accountQuota} ${instanceType} for endpoints (hosting.accountQuota), and runs ${running}.`,
       )
   }
 

@@ -13,6 +13,7 @@ import { newId, now } from '#runtime/clock'
 import { environment } from '#runtime/environment'
 import { problem } from '#runtime/problem'
 import { answer, HOLD_SECONDS } from './answer.ts'
+import { HostingDays } from './hosting-days.store.ts'
 import { inferenceSecret } from './inference-secret.client.ts'
 import { Models } from './models.store.ts'
 import { PoolBook } from './pool-book.store.ts'
@@ -31,10 +32,12 @@ const env = environment(
   'PLATFORM_FEE_BPS',
   'PLATFORM_PAYEE',
   'WAKE_STATE_MACHINE_ARN',
+  'HOSTING_DAILY_HOURS',
 )
 const records = new Records(env.REGISTRY_TABLE)
 const models = new Models(records)
 const usage = new PoolUsage(new PoolBook(records))
+const days = new HostingDays(records)
 const balances = new Balances(env.LEDGER_TABLE)
 const claims = new Claims(env.LEDGER_TABLE)
 const receipts = new Receipts(env.LEDGER_TABLE)
@@ -52,7 +55,10 @@ const ports: Ports = {
   settle: (hold, bill) => balances.settle(hold, bill),
   ask: async (served, body) => {
     const secret = await inferenceSecret(env.INFERENCE_SECRET_ARN, now().getTime())
-    const wake = () => wakePool(env.WAKE_STATE_MACHINE_ARN, served.pool, seconds())
+    const wake = async () => {
+      await days.requireLeft(Number(env.HOSTING_DAILY_HOURS), now())
+      await wakePool(env.WAKE_STATE_MACHINE_ARN, served.pool, seconds())
+    }
     const chunks = await askInOrder(served.shards, served.adapter.id, body, { secret, nowSeconds: seconds(), wake })
     await usage.note(served.pool, now())
     return chunks

@@ -25,7 +25,7 @@ export class Models {
     this.#records = records
   }
 
-  /** What answers this receipt. Throws `model-not-found` for a name or version that is not registered, `waking-up` while its pool has no endpoint. */
+  /** What answers this receipt, without shards while its pool was never started. Throws `model-not-found` for a name or version that is not registered. */
   async resolve(model: string, receiptId: string): Promise<Served> {
     const { name, adapterId } = parseModel(model)
     const record = await this.#records.find(AdapterNameRecord, keys.name(name))
@@ -38,14 +38,10 @@ export class Models {
     this.#adapters.set(id, adapter)
     const bucket = bucketOf(adapter.rank)
     const pool = await this.#records.find(ServingPool, keys.servingPool(adapter.baseId, bucket))
-    if (!pool)
-      throw new OpenLedgerError('waking-up', 'This model has no running endpoint yet; try again in a minute.', {
-        retryAfter: 30,
-      })
     return {
       name,
       adapter,
-      shards: pool.endpoints,
+      shards: pool?.endpoints ?? [],
       pool: { baseId: adapter.baseId, bucket },
       versions: await Promise.all(adapter.datanets.map(({ id, version }) => this.#version(id, version))),
     }

@@ -12,7 +12,8 @@ const client = new SageMakerRuntimeClient({ maxAttempts: 1 })
 /**
  * Asks the shards in the adapter's own order until one takes the request, always by response stream: a buffered invoke
  * ends at 60 s. Yields the bytes of the reply as they come. Refusals of the serving image keep their meaning; on 429, 503
- * and a shard that is down the next one is asked, and a shard that is not there at all is woken.
+ * and a shard that is down the next one is asked. A shard that is not there at all is woken, and so is a pool without any;
+ * where it may not be woken now, and no other shard answers, `wake`'s reason is the answer.
  */
 export const askInOrder = async (
   shards: string[],
@@ -21,8 +22,13 @@ export const askInOrder = async (
   by: { secret: string; nowSeconds: number; wake: () => Promise<void> },
   ask = askEndpoint,
 ): Promise<AsyncIterable<Uint8Array>> => {
-  let last: unknown
+  let last: unknown = wakingUp()
+  let refused: unknown
   let woken = false
+  const wake = async () => {
+    if (!woken) await by.wake().catch((error) => (refused = error))
+    woken = true
+  }
   for (const endpoint of shardOrder(adapterId, shards)) {
     try {
       return await ask(endpoint, body, customAttributes(body, by.secret, by.nowSeconds))
@@ -30,12 +36,15 @@ export const askInOrder = async (
       last = error
       if (!(error instanceof OpenLedgerError) || !['overloaded', 'waking-up', 'unavailable'].includes(error.code))
         throw error
-      if (error.code === 'waking-up' && !woken) await by.wake()
-      woken ||= error.code === 'waking-up'
+      if (error.code === 'waking-up') await wake()
     }
   }
-  throw last
+  if (shards.length === 0) await wake()
+  throw refused ?? last
 }
+
+const wakingUp = (cause?: unknown) =>
+  new OpenLedgerError('waking-up', 'The model is waking up; try again in a minute.', { retryAfter: 30, cause })
 
 const askEndpoint = async (endpoint: string, body: string, attributes: string): Promise<AsyncIterable<Uint8Array>> => {
   try {
@@ -74,10 +83,7 @@ const servingError = (error: unknown): OpenLedgerError => {
     name === 'ServiceUnavailable' ||
     name === 'InternalDependencyException'
   )
-    return new OpenLedgerError('waking-up', 'The model is waking up; try again in a minute.', {
-      retryAfter: 30,
-      cause: error,
-    })
+    return wakingUp(error)
   const said = refusal(message)
   if (status === 429 || status === 503)
     return new OpenLedgerError('overloaded', 'The model is busy; try again.', { retryAfter: 2, cause: error })

@@ -102,6 +102,8 @@ export const Training = z.strictObject({
   charged: Amount.optional(),
   receiptId: ReceiptId.optional(),
   reason: z.string().optional(),
+  /** Of a completed training: why its adapter cannot be asked at once. */
+  notice: z.string().optional(),
   adapterId: AdapterId.optional(),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),

@@ -128,6 +128,22 @@ describe('the stack', () => {
     }
   })
 
+  test('a training whose endpoints may not run now is charged for its adapter, any other failure gives the money back', () => {
+    const definitions = resources(prod)
+      .filter(([, { Type }]) => Type === 'AWS::StepFunctions::StateMachine')
+      .map(
+        ([, { Properties }]) => (Properties['DefinitionString'] as { 'Fn::Join': [string, unknown[]] })['Fn::Join'][1],
+      )
+    const [flow] = definitions
+      .map((parts) => JSON.parse(parts.map((part) => (typeof part === 'string' ? part : 'x')).join('')))
+      .filter(({ States }) => 'Train' in States)
+    const caught = (state: string) =>
+      flow.States[state].Catch.map(({ Next, ResultPath }: Record<string, string>) => [Next, ResultPath])
+    expect(caught('EnsureHosting')).toEqual([['Complete', '$.hosting']])
+    for (const state of ['Prepare', 'Train', 'Register', 'Complete'])
+      expect(caught(state), state).toEqual([['Fail', '$.error']])
+  })
+
   test('every rule, schedule and stream has a dead-letter queue, and every dead-letter queue an alarm', () => {
     const byId = new Map(resources(prod))
     const queueOf = (arn: unknown) => (arn as { 'Fn::GetAtt'?: [string] } | undefined)?.['Fn::GetAtt']?.[0] ?? 'none'

@@ -62,6 +62,10 @@ test('endpoints are made once, within the limits, and only one’s own are taken
   await expect(hosting('shop', { maxEndpoints: 1 }).ensure(container('shop-base-r16-0'))).rejects.toThrow(
     /maxEndpoints/,
   )
+  // Others’ endpoints, whose names begin alike, do not count as one’s own.
+  expect(await hosting('shop', { maxEndpoints: 2 }).ensure(container('shop-base-r32-0'))).toBe(false)
+  await mine.remove('shop-base-r32-0')
+  await eventually(async () => ((await mine.list()).length === 1 ? true : undefined))
   await expect(hosting('shop', { accountQuota: 2 }).ensure(container('shop-base-r16-0'))).rejects.toThrow(
     /accountQuota/,
   )

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { failedAttempt, failureReason } from '../../../functions/model-factory/failure-reason.ts'
+import { failedAttempt, failureReason, withoutEndpoint } from '../../../functions/model-factory/failure-reason.ts'
 import { metricPoints } from '../../../functions/model-factory/metrics.ts'
 import { ownTraining } from '../../../functions/model-factory/own-training.ts'
 import { quoteOf, requireWithinBudget, withinCost } from '../../../functions/model-factory/quote.ts'
@@ -120,6 +120,8 @@ describe('what a training says', () => {
     expect(failureReason({ Cause: 'plain words' })).toBe('plain words')
     expect(failureReason({ Error: 'States.Timeout' })).toBe('States.Timeout')
     expect(failureReason({ Cause: 'x'.repeat(5000) })).toHaveLength(1024)
+    const limit = { Error: 'Error', Cause: JSON.stringify({ errorMessage: 'the day is spent.' }) }
+    expect(withoutEndpoint(limit)).toMatch(/no running endpoint: the day is spent\. Its first request/)
   })
   it('is of the attempt that failed, whether the flow said it or EventBridge said it of a dead flow', () => {
     const asked = { trainingId: `trn_${hex('1')}`, attempt: 2 }

@@ -136,7 +136,7 @@ describe('a name', () => {
 describe('the router', () => {
   const shards = ['s1', 's2', 's3']
   const [first, second, third] = shardOrder('x', shards) as [string, string, string]
-  const world = (faults: Record<string, OpenLedgerError>) => {
+  const world = (faults: Record<string, OpenLedgerError>, limit?: Error, pool = shards) => {
     const asked: string[] = []
     let woken = 0
     const ask = async (endpoint: string) => {
@@ -144,8 +144,12 @@ describe('the router', () => {
       if (faults[endpoint]) throw faults[endpoint]
       return (async function* () {})()
     }
-    const by = { secret: 's', nowSeconds: 0, wake: async () => void woken++ }
-    return { asked, woken: () => woken, go: () => askInOrder(shards, 'x', '{}', by, ask) }
+    const wake = async () => {
+      woken++
+      if (limit) throw limit
+    }
+    const by = { secret: 's', nowSeconds: 0, wake }
+    return { asked, woken: () => woken, go: () => askInOrder(pool, 'x', '{}', by, ask) }
   }
   const busy = new OpenLedgerError('overloaded', 'busy')
   const gone = new OpenLedgerError('waking-up', 'gone', { retryAfter: 30 })
@@ -164,6 +168,20 @@ describe('the router', () => {
     const asleep = world({ [first]: gone, [second]: gone, [third]: gone })
     await expect(asleep.go()).rejects.toMatchObject({ code: 'waking-up', status: 503, retryAfter: 30 })
     expect(asleep.woken()).toBe(1)
+  })
+  it('wakes a pool that was never started', async () => {
+    const never = world({}, undefined, [])
+    await expect(never.go()).rejects.toMatchObject({ code: 'waking-up', status: 503, retryAfter: 30 })
+    expect(never.woken()).toBe(1)
+  })
+  it('says why a pool may not be woken, unless a shard that is there answers', async () => {
+    const spent = new OpenLedgerError('unavailable', 'the day is spent', { retryAfter: 3_600 })
+    const asleep = world({ [first]: gone, [second]: gone, [third]: busy }, spent)
+    await expect(asleep.go()).rejects.toBe(spent)
+    expect(asleep.woken()).toBe(1)
+    const one = world({ [first]: gone, [second]: gone }, spent)
+    await one.go()
+    expect(one.asked).toEqual([first, second, third])
   })
   it('notes the use of a pool once a minute', async () => {
     const noted: string[] = []
