@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 import httpx
 import pytest
@@ -95,6 +97,37 @@ def test_a_drain_finishes_what_runs_and_refuses_what_comes(make_server):
     ping, late, running, _ = asyncio.run(run())
     assert (ping.status_code, late.status_code, late.json()["error"]["code"]) == (503, 503, "draining")
     assert late.headers["Retry-After"] and running.status_code == 200 and running.json()["usage"]["completion_tokens"] == 180
+
+
+def test_a_drain_waits_for_a_request_on_its_way_from_prompt_to_batch(llama):
+    """Between the two it is in neither list of the engine's thread."""
+    engine = make_engine(llama, max_rows=2)
+    between = threading.Event()
+
+    def slow(sequence, prompt_done=engine.scheduler.prompt_done):
+        prompt_done(sequence)
+        between.set()
+        time.sleep(0.2)
+
+    engine.scheduler.prompt_done = slow
+
+    async def run():
+        lease = await engine.acquire("r4-all")
+        request = GenerationRequest([5, 6], SamplingParameters(12, temperature=0, ignore_eos=True), lease.adapter)
+
+        async def tokens():
+            return [event.token async for event in engine.generate(request)]
+
+        running = asyncio.create_task(tokens())
+        while not between.is_set():
+            await asyncio.sleep(0.001)
+        await engine.drain(20)
+        return await running
+
+    try:
+        assert len(asyncio.run(run())) == 12
+    finally:
+        engine.close()
 
 
 def test_a_drain_ends_in_time_though_a_request_does_not(make_server):

@@ -42,6 +42,7 @@ class TorchEngine:
         self._inbox: deque[tuple[str, Sequence]] = deque()
         self._wake = threading.Condition()
         self._stopping = self._draining = False
+        self._open = 0  # requests that their callers still listen to; the event loop's own, as `drain` is
         self._failure: str | None = None
         self._ended = threading.Event()
         self._last_step = time.monotonic()
@@ -70,6 +71,7 @@ class TorchEngine:
         sequence = Sequence.of(request, events.put_nowait)
         self._send("add", sequence)
         finished = False
+        self._open += 1
         try:
             if self._ended.is_set():  # the thread went while this request came
                 raise Refusal("draining", "this replica is going out of service")
@@ -81,6 +83,7 @@ class TorchEngine:
                 finished = event.finish is not None
                 yield event
         finally:
+            self._open -= 1
             if not finished:
                 self._send("cancel", sequence)
 
@@ -108,7 +111,7 @@ class TorchEngine:
         """No new requests; waits for the running ones, then stops the thread."""
         self._draining = True
         deadline = time.monotonic() + seconds
-        while self._active() and time.monotonic() < deadline:
+        while self._open and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
         self.close()
 
