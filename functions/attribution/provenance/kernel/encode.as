@@ -53,9 +53,14 @@ export function encodeBlocks(bwt: usize, n: i32, to: usize): usize {
 
 function encodeBlock(from: usize, length: i32, sigma: i32, to: usize): usize {
   memory.fill(COUNTS, 0, 1024)
-  for (let i = 0; i < length; i++) {
-    const p = COUNTS + (<usize>load<u8>(SYMBOLS + <usize>load<u8>(from + <usize>i)) << 2)
-    store<u32>(p, load<u32>(p) + 1)
+  for (let i = 0; i < length; i += 64) {
+    let at = 0
+    for (let ends = runEnds(from + <usize>i, length - i); ends != 0; ends &= ends - 1) {
+      const end = <i32>ctz<u64>(ends) + 1
+      const p = COUNTS + (<usize>load<u8>(SYMBOLS + <usize>load<u8>(from + <usize>(i + at))) << 2)
+      store<u32>(p, load<u32>(p) + (end - at))
+      at = end
+    }
   }
   // Which symbols the block holds, and all counts but the last, which is what remains.
   const held = to
@@ -77,23 +82,46 @@ function encodeBlock(from: usize, length: i32, sigma: i32, to: usize): usize {
   for (let k = 0; k < nodes; k++)
     store<u32>(CURSORS + (<usize>k << 2), <u32>(load<u64>(NODES + (<usize>k << 3)) & 0xfffff))
   let total = 0
-  for (let i = 0; i < length; i++) {
-    const s = load<u8>(SYMBOLS + <usize>load<u8>(from + <usize>i))
-    const code = load<u32>(CODES + (<usize>s << 2))
-    const path = code >> 5
-    let node = 0
-    for (let turn = <i32>(code & 31) - 1; turn >= 0; turn--) {
-      const cursor = CURSORS + (<usize>node << 2)
-      const at = load<u32>(cursor)
-      store<u32>(cursor, at + 1)
-      const bit = (path >> turn) & 1
-      const p = BITS + <usize>(at >> 3)
-      store<u8>(p, load<u8>(p) | <u8>(bit << (at & 7)))
-      node = <i32>(load<u64>(NODES + (<usize>node << 3)) >> (bit ? 49 : 40)) & 511
-      total++
+  for (let i = 0; i < length; i += 64) {
+    let at = 0
+    for (let ends = runEnds(from + <usize>i, length - i); ends != 0; ends &= ends - 1) {
+      const end = <i32>ctz<u64>(ends) + 1
+      total += encodeRun(load<u8>(SYMBOLS + <usize>load<u8>(from + <usize>(i + at))), end - at)
+      at = end
     }
   }
   return encodeChunks(total, to)
+}
+
+/** Where runs of one byte end among up to 64 bytes: a bit each, and one for the last. Reads 65 bytes. */
+function runEnds(from: usize, count: i32): u64 {
+  let same: u64 = 0
+  for (let part: usize = 0; part < 64; part += 16) {
+    const equal = i8x16.eq(v128.load(from + part), v128.load(from + part, 1))
+    same |= (<u64>(<u32>i8x16.bitmask(equal))) << <u64>part
+  }
+  const last = min<i32>(count, 64) - 1
+  return (~same & ((<u64>2 << <u64>last) - 1)) | (<u64>1 << <u64>last)
+}
+
+/** Writes the code of a symbol that comes `count` times (64 at most) to the nodes' bits; returns how many bits these are. */
+// @ts-ignore: decorator
+@inline
+function encodeRun(symbol: u8, count: i32): i32 {
+  const code = load<u32>(CODES + (<usize>symbol << 2))
+  const length = <i32>(code & 31)
+  const path = code >> 5
+  const ones = <u64>-1 >> <u64>(64 - count)
+  let node: usize = 0
+  for (let turn = length - 1; turn >= 0; turn--) {
+    const cursor = CURSORS + (node << 2)
+    const at = load<u32>(cursor)
+    store<u32>(cursor, at + count)
+    const bit = (path >> turn) & 1
+    storeBits(BITS, at, bit ? ones : 0)
+    node = <usize>((load<u64>(NODES + (node << 3)) >> (bit ? 49 : 40)) & 511)
+  }
+  return length * count
 }
 
 /** One chunk more than whole ones, so that every position up to the end lies in one. */

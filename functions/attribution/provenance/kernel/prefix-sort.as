@@ -25,7 +25,9 @@ let tables: usize = 0
 /** As much room as at keys, or 0. */
 let spare: usize = 0
 /** Groups of so many are sorted by comparing. */
-const FEW: i32 = 4
+const FEW: i32 = 12
+/** Suffixes whose text is touched at once. */
+const AHEAD: i32 = 256
 
 // @ts-ignore: decorator
 @inline
@@ -112,9 +114,17 @@ export function sortLmsByPrefixes(bytes: usize, length: i32, sa: usize): i32 {
     sortMany(own, to - from, 48, keys, tables)
     // Positions take the place of the items before these, and of these from the first on.
     let first = from
+    let touched = from
     let before = load<u64>(own)
     set(list, from, <i32>(before & POSITION))
     for (let i = from + 1; i < to; i++) {
+      if (i >= touched) {
+        // Texts that are looked at next: their misses overlap.
+        const end = min<i32>(touched + AHEAD, to)
+        let seen = 0
+        for (; touched < end; touched++) seen ^= byte(<i32>(load<u64>(items + (<usize>touched << 3)) & POSITION) + ITEM_DEPTH + 7)
+        store<i32>(SINK, seen)
+      }
       const item = load<u64>(items + (<usize>i << 3))
       set(list, i, <i32>(item & POSITION))
       if ((item ^ before) > POSITION) {
@@ -211,11 +221,17 @@ function refine(from: i32, to: i32, base: i32, depth: i32, check: i32): void {
     const own = keys + (<usize>(from - base) << 3)
     const bits = 32 - clz<i32>(count - 1)
     const below = ((<u64>1) << <u64>bits) - 1
-    for (let i = 0; i < count; i++)
-      store<u64>(own + (<usize>i << 3), (eight(get(list, from + i) + depth) & ~below) | <u64>i)
-    if (spare == 0) sortFew(own, count)
-    else sortMany(own, count, 48, spare, tables)
+    const key = eight(first + depth)
+    let differ: u64 = 0
+    for (let i = 0; i < count; i++) {
+      const word = eight(get(list, from + i) + depth)
+      differ |= word ^ key
+      store<u64>(own + (<usize>i << 3), (word & ~below) | <u64>i)
+    }
     depth += (64 - bits) >> 3
+    if (differ <= below) continue
+    if (spare == 0) sortFew(own, count)
+    else sortMany(own, count, max<i32>(48 - <i32>clz<u64>(differ), 0), spare, tables)
     let most = 1
     let mostFrom = 0
     let run = 1
