@@ -90,7 +90,7 @@ export class Library {
         for (const [shard, table] of tables) {
           loads.shards++
           const spans = await missed(search, `provenance shard ${shard.indexKey}`, lastTry, () =>
-            this.#spans(shard, queries, minLength, deleted, loads),
+            this.#spans({ ...shard, table }, queries, minLength, deleted, loads),
           )
           if (!spans) continue
           const get: RowTable['get'] = (row) => (deleted.has(row) ? undefined : table.get(row))
@@ -119,7 +119,7 @@ export class Library {
   }
 
   async #spans(
-    shard: ProvenanceShard,
+    shard: ProvenanceShard & { table: RowTable },
     queries: readonly { text: string; bytes: Uint8Array }[],
     minLength: number,
     deleted: ReadonlySet<string>,
@@ -136,7 +136,12 @@ export class Library {
       maxOwners: MAX_OWNERS,
       deleted: deleted.size > 0 ? index.tombstones(deleted) : undefined,
     }
-    return new Map(asked.map(({ text, bytes }) => [text, index.spans(bytes, options)]))
+    const found = new Map(asked.map(({ text, bytes }) => [text, index.spans(bytes, options)]))
+    // A whole index, but of other rows: what it names would be paid to nobody without a word.
+    for (const spans of found.values())
+      if (spans.some(({ owners }) => owners.some((row) => !shard.table.get(row))))
+        throw new ProvenanceError('INDEX_FOREIGN', 'the index names rows that its shard does not have')
+    return found
   }
 
   /** Outputs that the shard may hold. Without a readable filter, all of them: it only spares loads. */

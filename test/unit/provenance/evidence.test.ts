@@ -29,10 +29,15 @@ const transcript: Transcript = {
   ],
 }
 
-const attributed = async (shards: number[][], withdrawn: Withdrawn = new Map(), damage?: (key: string) => boolean) => {
+const attributed = async (
+  shards: number[][],
+  withdrawn: Withdrawn = new Map(),
+  damage?: (key: string) => boolean,
+  bill = billing,
+) => {
   const { search, bucket } = world(shards, withdrawn)
   for (const key of [...bucket.objects.keys()]) if (damage?.(key)) bucket.objects.delete(key)
-  const { methodDigest, ...rest } = attribute(billing, transcript, await search([output]), UNIGRAM, null)
+  const { methodDigest, ...rest } = attribute(bill, transcript, await search([output]), UNIGRAM, null)
   return rest
 }
 /** One contributor a row, however the rows lie: what is left of an attribution when shards have contributors. */
@@ -98,5 +103,32 @@ describe('the attribution of an answer', () => {
     expect(paid(after).get(`acc_${hex(0)}`)).toBeUndefined()
     expect(paid(after).get(`acc_${hex(1)}`)).toBe(paid(before).get(`acc_${hex(1)}`))
     expect(BigInt(after.unattributed)).toBeGreaterThan(BigInt(before.unattributed))
+  })
+
+  it('marks as common what more clusters hold than the frozen policy allows, and pays nobody for it', async () => {
+    const [datanet] = billing.datanets
+    const under = (maxClusters: number) =>
+      attributed([[0, 4], [2]], new Map(), undefined, {
+        ...billing,
+        datanets: [{ ...datanet!, policy: { ...datanet!.policy, maxClusters } }],
+      })
+    const told = ({ spans, shares }: Awaited<ReturnType<typeof under>>) => ({
+      common: spans.map(({ common, clusterCount }) => [common, clusterCount]),
+      paid: shares.map(({ payee }) => payee).sort(),
+    })
+    expect(told(await under(1))).toEqual({
+      common: [
+        [true, 2],
+        [false, 1],
+      ],
+      paid: [`acc_${hex(1)}`],
+    })
+    expect(told(await under(2))).toEqual({
+      common: [
+        [false, 2],
+        [false, 1],
+      ],
+      paid: [`acc_${hex(0)}`, `acc_${hex(1)}`],
+    })
   })
 })

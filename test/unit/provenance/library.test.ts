@@ -43,6 +43,15 @@ describe('a search of provenance shards', () => {
     }
   })
 
+  it('names a shard whose index is another shard’s, whole as it is', async () => {
+    const { search, bucket, key } = world([[0], [1]])
+    bucket.objects.set(key(0), bucket.objects.get(key(1))!)
+    bucket.objects.set(key(0).replace('.idx', '.filter'), bucket.objects.get(key(1).replace('.idx', '.filter'))!)
+    const found = await search([QUOTES[1]!])
+    expect(found.missing).toEqual([`provenance shard ${key(0)}: INDEX_FOREIGN`])
+    expect(owners(found, QUOTES[1]!)).toEqual([rowId(1)])
+  })
+
   it('names a damaged row table and a missing version too', async () => {
     const { search, bucket, key } = world([[0], [1]])
     bucket.objects.set(key(0).replace('.idx', '.rows'), Buffer.from('no table'))

@@ -14,6 +14,7 @@ export const QUOTES = [
   'Pack my box with five dozen liquor jugs before the judge arrives.',
   'Sphinx of black quartz, judge my vow; and mind the fifth column.',
   'How vexingly quick daft zebras jump when the gate is left open.',
+  '(The quick brown fox jumps over the lazy dog while nobody looks.)',
 ]
 
 /** A bucket in memory that counts what is read. */
