@@ -96,11 +96,24 @@ def test_what_the_method_does_not_cover_is_refused_with_the_reason(tmp_path, cap
     assert not (tmp_path / "s").exists()
 
 
+def test_a_rank_16_rslora_adapter_scores_and_a_foreign_one_is_told_what_to_do(base_dir, rows, rows_file, tmp_path, capsys,
+                                                                              monkeypatch):
+    adapter = write_adapter(base_dir, tmp_path / "a", rank=16, targets=("o_proj", "down_proj"), use_rslora=True)
+    foreign = write_adapter(base_dir, tmp_path / "b", rank=8, targets=("k_proj",))
+    given = ["--base", base_dir, "--store", tmp_path / "s"]
+    run(capsys, monkeypatch, fit.main, ["--base", base_dir, "--adapter", adapter, "--rows", rows_file, "--out", tmp_path / "s"])
+    asked = json.dumps({"id": "q", "prompt": rows[3]["text"][:8], "completion": rows[3]["text"][8:]}).encode()
+    code, (line,), _ = run(capsys, monkeypatch, score.main, [*given, "--adapter", adapter], asked)
+    assert code == 0 and max(line["scores"], key=line["scores"].get) == rows[3]["id"]
+    code, (line,), _ = run(capsys, monkeypatch, score.main, [*given, "--adapter", foreign], asked)
+    assert code == 1 and line["error"]["code"] == "influence.store_mismatch" and "fit one" in line["error"]["message"]
+
+
 def test_rows_outside_the_manifest_score_zero(base_dir, rows, tmp_path):
     adapter = write_adapter(base_dir, tmp_path / "adapter")
     fit_store(base_dir, [adapter], rows, tmp_path / "s")
     asked = {"id": "q", "text": rows[5]["text"]}
-    score_of = lambda: (lambda s: s.score(s.sequence(asked)).scores)(open_scorer(tmp_path / "s", base_dir, adapter))
+    score_of = lambda of=asked: (lambda s: s.score(s.sequence(of)).scores)(open_scorer(tmp_path / "s", base_dir, adapter))
     free = score_of()
     ids = [r["id"] for r in rows if r["id"] != rows[5]["id"]]
     digest = hashlib.sha256("".join(f"{i}\n" for i in sorted(ids)).encode()).hexdigest()
@@ -109,6 +122,11 @@ def test_rows_outside_the_manifest_score_zero(base_dir, rows, tmp_path):
     signed = score_of()
     assert free[5] > 0 and signed[5] == 0
     assert torch.equal(torch.cat([free[:5], free[6:]]), torch.cat([signed[:5], signed[6:]]))
+    other = {"id": "q", "text": "zq xv 91 !!"}
+    assert bool((score_of(other) < 0).any())
+    (adapter / "row-ids.txt").write_text("\n")
+    (adapter / "manifest.json").write_text(json.dumps({"rows": {"idsDigest": hashlib.sha256(b"").hexdigest()}}))
+    assert not torch.signbit(score_of(other)).any()  # 0, not -0
     (adapter / "row-ids.txt").write_text("".join(f"{r['id']}\n" for r in rows))  # adds the row without the signature
     with pytest.raises(Exception, match="signed"):
         score_of()

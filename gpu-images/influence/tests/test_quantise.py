@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from influence.components import principal_components, turned
+from influence.components import _turned, principal_components
 from influence.quantise import quantise, row_size, tiers, unpack
 from influence.score import stored_scores
 
@@ -50,17 +50,20 @@ def test_a_score_is_the_product_with_the_stored_row_whoever_else_is_stored(compo
 
 def test_turned_components_keep_inner_products_and_spread_a_lone_direction():
     components, kept = torch.eye(1536), tiers(1536, 514)
-    made = turned(components, kept, seed=3)
+    made = _turned(components, kept, seed=3)
     torch.testing.assert_close(made @ made.T, torch.eye(1536), rtol=0, atol=1e-4)
     assert float(made.abs().max()) < 0.3
 
 
 @pytest.mark.parametrize("rows", [40, 5000])
-def test_components_are_orthonormal_and_keep_inner_products(rows):
+def test_stored_rows_and_components_keep_the_products_of_queries_and_rows(rows):
     """40 rows: exact, one of them a copy and one nearly one; 5,000 of rank 30: by the randomised way."""
-    made = normal(rows, 30) @ normal(30, 200, 1) if rows > 4096 else normal(rows, 200)
+    made, asked = (normal(rows, 30) @ normal(30, 200, 1) if rows > 4096 else normal(rows, 200)), normal(9, 200, 5)
     made[1], made[3] = made[0], made[2] + 1e-3 * normal(1, 200, 7)[0]
-    found = principal_components(made, 64, seed=0)[:, :30] if rows > 4096 else principal_components(made, 64, seed=0)
-    torch.testing.assert_close(found.T @ found, torch.eye(found.shape[1]), rtol=0, atol=1e-3)
-    seen = made @ found
-    assert float((seen @ seen.T - made @ made.T).abs().max()) < 1e-3 * float((made @ made.T).abs().max())
+    components, stored, kept = principal_components(made, 64, 514, seed=0)
+    assert [t.bits for t in kept] == [8] and components.shape[1] == stored.shape[1] == min(64, rows - 1)
+    strong = components[:, :30]
+    torch.testing.assert_close(strong.T @ strong, torch.eye(30), rtol=0, atol=1e-3)
+    for queries in (asked, made[:5]):
+        expected = queries @ made.T
+        assert float((queries @ components @ stored.T - expected).abs().max()) < 1e-3 * float(expected.abs().max())

@@ -213,14 +213,16 @@ def test_whitened_features_are_the_dense_curvatures_inverse(base_dir, adapter_di
     probe = LoraProbe(base.model, read_adapter(adapter_dir))
     sequences = [to_sequence(r, base.tokenizer, 64, base.vocabulary) for r in rows]
     source, raw = GradientSource(probe, sequences, Settings()), {}
+    source.replay(list(range(len(rows))), lambda m, at, g: raw.setdefault(m, torch.zeros(len(rows), g[0].numel()))
+                  .index_copy_(0, at, g.flatten(1)))
     rotation, *others = learn_rotations(source, Settings(), 0)
     for side in ("left", "right"):  # float16 is not quite orthonormal, and an inverse is strict about that
         setattr(rotation, side, torch.linalg.qr(getattr(rotation, side).double()).Q.float())
     mapping = whitened_map([rotation, *others], 1 << 20, 0)
     features = torch.zeros(len(rows), mapping.width)
-    write_features(source, [rotation, *others], [(mapping, features)])
-    source.replay(list(range(len(rows))), lambda m, at, g: raw.setdefault(m, torch.zeros(len(rows), g[0].numel()))
-                  .index_copy_(0, at, g.flatten(1)))
+    again = GradientSource(probe, sequences, Settings())
+    again.turn([rotation, *others])
+    write_features(again, [(mapping, features)])
     dense = torch.kron(rotation.left, rotation.right).double()
     gradients = raw[0].double()
     eigenvalues = (gradients @ dense).square().mean(0)
@@ -230,3 +232,29 @@ def test_whitened_features_are_the_dense_curvatures_inverse(base_dir, adapter_di
     white = features[:, mapping.feature[0].long()].double()
     torch.testing.assert_close(white @ white.T, expected, rtol=1e-3, atol=1e-4)
     assert rotation.damping == pytest.approx(0.1 * float(gradients.square().mean()), rel=1e-4)
+
+
+def test_kept_gradients_in_blocks_of_several_batches_give_the_features_of_recomputed_ones(base_dir, adapter_dir, rows,
+                                                                                          monkeypatch):
+    from influence import gradient_source
+    from influence.adapter import read_adapter
+    from influence.curvature import learn_rotations, write_features
+    from influence.feature_map import whitened_map
+    from influence.probe import LoraProbe
+    from influence.rows import to_sequence
+
+    monkeypatch.setattr(gradient_source, "KEPT_ROWS", 4)
+    base, products = load_base(base_dir), []
+    sequences = [to_sequence(r, base.tokenizer, 64, base.vocabulary) for r in rows]
+    for cache_bytes in (0, 1 << 30):
+        settings = Settings(batch_tokens=130, cache_bytes=cache_bytes)
+        probe = LoraProbe(base.model, read_adapter(adapter_dir))
+        source = gradient_source.GradientSource(probe, sequences, settings)
+        rotations = learn_rotations(source, settings, 0)
+        mapping = whitened_map(rotations, 1 << 20, 0)
+        features = torch.zeros(len(rows), mapping.width)
+        write_features(source, [(mapping, features)])
+        probe.detach()
+        products.append(features @ features.T)
+        assert source.cached == bool(cache_bytes) and len({int(a[1][0]) for a in source._cache or ()}) in (0, 2, 3)
+    torch.testing.assert_close(*products, rtol=1e-2, atol=1e-2 * float(products[0].abs().max()))

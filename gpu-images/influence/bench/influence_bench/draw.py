@@ -20,7 +20,8 @@ RESTRICTED = replace(FROZEN, dense_side=48, side_rank=48, features=8192)
 
 @dataclass
 class Result:
-    """lds: one correlation a query under the same seeds; hits: leave-one-contributor-out, 0 or 1 a query."""
+    """lds: one correlation for each of the protocol's own queries under the same seeds; hits: leave-one-contributor-out,
+    0 or 1 for every query."""
 
     lds: list[float]
     figures: dict
@@ -57,11 +58,13 @@ def peer_scores(task: Task, scratch: Path, cache: Path) -> tuple[dict[str, Score
 
 
 def judge(scores: Scores, task: Task, truth: Truth) -> Result:
-    lds = lds_per_query(scores.queries, truth.subsets, truth.same)
+    own = task.protocol.contributors * task.protocol.queries_each
+    correlations = lambda losses: lds_per_query(scores.queries[:own], truth.subsets, losses[:, :own])
+    lds = correlations(truth.same)
     mean, error = mean_and_error(lds)
     figures, hits = {"lds": round(mean, 4), "ldsError": round(error, 4)}, []
     if truth.new is not None:
-        figures["ldsNewSeeds"] = round(mean_and_error(lds_per_query(scores.queries, truth.subsets, truth.new))[0], 4)
+        figures["ldsNewSeeds"] = round(mean_and_error(correlations(truth.new))[0], 4)
         hits = leave_out_hits(scores.queries, task.owners, truth.names, truth.without)
         figures["leaveOneOutTop1"] = round(sum(hits) / len(hits), 4)
     figures["nearDuplicateRecall"] = round(recall_at_1(scores.copies, [d["source"] for d in task.duplicates]), 4)

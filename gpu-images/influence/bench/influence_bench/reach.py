@@ -21,10 +21,21 @@ def _kronfluence(draw: dict) -> str | None:
     return max(names, key=lambda n: draw["results"][n].figures["lds"]) if names else None
 
 
-def _hits(draw: dict) -> dict:
-    """Leave-one-contributor-out hits, ours less kronfluence's: each is one of some 36 queries, so see the error."""
-    best = _kronfluence(draw)
-    return paired(draw["results"][OURS].hits, draw["results"][best].hits) if best else {}
+def _hits(draws: list[dict]) -> tuple[list[float], list[float]]:
+    """Leave-one-contributor-out hits of these draws' queries, ours and kronfluence's at its better setting."""
+    named = [(d["results"], _kronfluence(d)) for d in draws]
+    pairs = [(r[OURS].hits, r[best].hits) for r, best in named if best]
+    return [h for ours, _ in pairs for h in ours], [h for _, theirs in pairs for h in theirs]
+
+
+def _left_out(draws: list[dict], absent: str | None) -> dict:
+    ours, theirs = _hits(draws)
+    found = paired(ours, theirs) if theirs else {}
+    peer = found and {"top1": round(sum(theirs) / len(theirs), 4), "ours": round(sum(ours) / len(ours), 4),
+                      "standardError": found["standardError"], "queries": len(ours),
+                      "byDraw": [paired(*_hits([d])) for d in draws]}
+    return _entry("leave-one-contributor-out top-1, above kronfluence's, both draws", found.get("difference"), 0.0, "share",
+                  why=absent, peer=peer or None)
 
 
 def peers_of(draws: list[dict]) -> dict:
@@ -48,10 +59,8 @@ def reach(draws: list[dict], many: dict, cost: dict) -> list[dict]:
                "ratio", why="DataInf's LDS is not positive", peer={"lds": datainf["lds"]}),
         _entry("bytes a row", ours["bytesPerRow"], 514, "bytes", least=False),
         _entry("LDS stored / uncompressed, N >= 2,400", many.get("ratio"), 0.97, "ratio", why=many.get("why"),
-               peer=many.get("uncompressed") and {"lds": many["uncompressed"]["lds"]}),
-        _entry("leave-one-contributor-out top-1, above kronfluence's",
-               round(ours["leaveOneOutTop1"] - theirs["leaveOneOutTop1"], 4) if theirs else None, 0.0, "share",
-               why=absent, peer=theirs and {"top1": theirs["leaveOneOutTop1"], **_hits(second), "firstDraw": _hits(draws[0])}),
+               peer=many.get("uncompressed") and {"lds": many["uncompressed"]["lds"], **many["paired"]}),
+        _left_out(draws, absent),
         _entry("near-duplicate recall@1, 25% edits", ours["nearDuplicateRecall"], 0.95, "share",
                peer={"DataInf": datainf["nearDuplicateRecall"]}),
         _entry("dot products of a query, per 100,000 rows on one core", cost["dotProductsMs"], 60.0, "ms", least=False),

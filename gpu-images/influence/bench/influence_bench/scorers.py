@@ -72,7 +72,9 @@ class Gradients:
             mapping = raw_map(rotations, 1 << 40, 0)
             self.rotations.append(rotations)
             self.features.append(torch.zeros(len(everything), mapping.width))
-            write_features(GradientSource(probe, everything, whole), rotations, [(mapping, self.features[-1])])
+            source = GradientSource(probe, everything, whole)
+            source.turn(rotations)
+            write_features(source, [(mapping, self.features[-1])])
 
     def _scores(self, asked: torch.Tensor, rows: torch.Tensor, cost: dict) -> Scores:
         queries, copies = asked[self.rows :].split([self.asked, self.copied])

@@ -22,9 +22,12 @@ CHECKPOINTS = (0.15, 0.40, 0.65, 0.90)
 
 @dataclass(frozen=True)
 class Protocol:
+    """more_each: queries beyond the protocol's own, for leaving out a contributor alone: 36 hits or misses say little."""
+
     contributors: int = 12
     rows_each: int = 50
     queries_each: int = 3
+    more_each: int = 9
     steps: int = 160
     batch_rows: int = 15
     learning_rate: float = 5e-3
@@ -93,18 +96,19 @@ def write_peft(adapter: Adapter, folder: Path) -> Path:
 
 
 def draw_rows(sources: dict[str, list[int]], protocol: Protocol, seed: int) -> tuple[list[dict], list[dict]]:
-    """rows and queries: disjoint, shuffled stretches of TOKENS tokens of each contributor's source (its token ids)."""
-    chooser = random.Random(seed)
-    wanted = protocol.rows_each + protocol.queries_each
-    rows, queries = [], []
+    """rows and queries, the protocol's own first: disjoint, shuffled stretches of TOKENS tokens of each contributor's
+    source (its token ids)."""
+    chooser, own = random.Random(seed), protocol.rows_each + protocol.queries_each
+    wanted = own + protocol.more_each
+    rows, queries, more = [], [], []
     for name, tokens in sorted(sources.items()):
         starts = list(range(0, len(tokens) - TOKENS, TOKENS))
         if len(starts) < wanted:
             raise SystemExit(f"{name}: {len(starts)} stretches of {TOKENS} tokens, {wanted} are needed")
         for n, start in enumerate(chooser.sample(starts, wanted)):
             record = {"id": f"{name}-{n}", "input_ids": tokens[start : start + TOKENS], "contributor": name}
-            (rows if n < protocol.rows_each else queries).append(record)
-    return rows, queries
+            (rows if n < protocol.rows_each else queries if n < own else more).append(record)
+    return rows, queries + more
 
 
 def edited_copies(rows: list[dict], count: int, seed: int) -> list[dict]:

@@ -45,10 +45,10 @@ def _refuse_unsupported(config: dict) -> None:
     if config.get("peft_type") != "LORA":
         raise errors.adapter_unsupported(f"peft_type is {config.get('peft_type')!r}, only LORA is supported")
     if config.get("bias", "none") != "none":
-        raise errors.adapter_unsupported(f"bias is {config['bias']!r}: trained biases are not supported")
+        raise errors.adapter_unsupported(f"bias is {config['bias']!r}: trained biases are not supported, train with bias='none'")
     for flag in _REFUSED_FLAGS:
         if config.get(flag):
-            raise errors.adapter_unsupported(f"{flag} is set, it is not supported")
+            raise errors.adapter_unsupported(f"{flag} is set: not supported, train a stock LoRA without it")
     init = str(config.get("init_lora_weights", "")).lower()
     if init.startswith(_BASE_CHANGING_INITS):
         raise errors.adapter_unsupported(f"init_lora_weights {init!r} changes the base weights")

@@ -3,22 +3,25 @@ randomized SVD with power iterations (Halko, Martinsson and Tropp, arXiv 0909.40
 
 import torch
 
-from .quantise import Tier
+from .quantise import Tier, tiers
 
 EXACT_ROWS = 4096
 OVERSAMPLE = 32
 POWER_ITERATIONS = 2
 BLOCK = 4096
+GRAM_BLOCK = 128
 
 
-def principal_components(features: torch.Tensor, count: int, seed: int) -> torch.Tensor:
-    """features (rows, d). Returns orthonormal columns (d, k), k <= min(count, rows, d), the most energetic first.
-    Never centres: a common direction carries influence too."""
-    rows, width = features.shape
-    count = min(count, rows, width)
-    if rows <= EXACT_ROWS:
-        return _exact(features, count)
-    generator = torch.Generator().manual_seed(seed)
+def principal_components(features: torch.Tensor, count: int, row_bytes: int,
+                         seed: int) -> tuple[torch.Tensor, torch.Tensor, tuple[Tier, ...]]:
+    """features (rows, d). Returns (components (d, k), rows (rows, k), tiers that they are stored at), k <= min(count,
+    rows, d), the most energetic first. Never centres: a common direction carries influence too."""
+    count = min(count, *features.shape)
+    return (_exact if len(features) <= EXACT_ROWS else _streamed)(features, count, row_bytes, seed)
+
+
+def _streamed(features: torch.Tensor, count: int, row_bytes: int, seed: int):
+    width, generator = features.shape[1], torch.Generator().manual_seed(seed)
     basis = torch.linalg.qr(torch.randn(width, min(width, count + OVERSAMPLE), generator=generator)).Q
     for _ in range(POWER_ITERATIONS):
         total = torch.zeros_like(basis)
@@ -29,34 +32,33 @@ def principal_components(features: torch.Tensor, count: int, seed: int) -> torch
     for block in features.split(BLOCK):
         seen = (block @ basis).double()
         gram += seen.T @ seen
-    turn = torch.linalg.eigh(gram).eigenvectors.flip(1)[:, :count].float()
-    return (basis @ turn).contiguous()
+    kept = tiers(count, row_bytes)
+    components = basis @ _turned(torch.linalg.eigh(gram).eigenvectors.flip(1)[:, :count], kept, seed).float()
+    return components, torch.cat([block @ components for block in features.split(BLOCK)]), kept
 
 
-def _exact(features: torch.Tensor, count: int) -> torch.Tensor:
-    gram = (features @ features.T).double()
-    values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
-    values, vectors = values.flip(0), vectors.flip(1)
-    count = min(count, max(1, int((values > values[0] * 1e-7).sum())))  # below lies float32's rounding of the Gram matrix
-    columns = features.T @ (vectors[:, :count] * values[:count].clamp_min(1e-30).rsqrt()).float()
-    # That matrix loses half the digits: make the columns orthonormal again (Cholesky QR, a third of the time of Householder's)
-    lower, failed = torch.linalg.cholesky_ex((columns.T @ columns).double())
-    if failed:
-        return torch.linalg.qr(columns).Q.contiguous()
-    return torch.linalg.solve_triangular(lower.float(), columns.T, upper=False).T.contiguous()
+def _exact(features: torch.Tensor, count: int, row_bytes: int, seed: int):
+    """From the eigenvectors V and values s^2 of the Gram matrix: components F^T V / s, rows V s. What float32 does to s
+    cancels in query . component x row, which stays the product with F V V^T."""
+    gram = torch.zeros(len(features), len(features))
+    for start in range(0, len(features), GRAM_BLOCK):  # the lower triangle, which is all that eigh reads
+        end = start + GRAM_BLOCK
+        gram[start:end, :end] = features[start:end] @ features[:end].T
+    gram = gram.double()
+    values, vectors = torch.linalg.eigh(gram)
+    del gram
+    count = min(count, max(1, int((values > values[-1] * 1e-7).sum())))  # below lies float32's rounding of the Gram matrix
+    kept, values, vectors = tiers(count, row_bytes), values[-count:].flip(0), vectors[:, -count:].flip(1)
+    root = values.clamp_min(1e-30).sqrt()
+    return features.T @ _turned(vectors / root, kept, seed).float(), _turned(vectors * root, kept, seed).float(), kept
 
 
-def project(features: torch.Tensor, components: torch.Tensor) -> torch.Tensor:
-    """(rows, k): features on the components."""
-    return torch.cat([block @ components for block in features.split(BLOCK)])
-
-
-def turned(components: torch.Tensor, kept: tuple[Tier, ...], seed: int) -> torch.Tensor:
-    """(d, k) -> (d, stored): the components of each tier turned by a random rotation among themselves. Inner products
+def _turned(columns: torch.Tensor, kept: tuple[Tier, ...], seed: int) -> torch.Tensor:
+    """(n, k) -> (n, stored): the columns of each tier turned by a random rotation among themselves. Inner products
     stay; a row's numbers become alike, so that one scale suits them all."""
     generator, parts = torch.Generator().manual_seed(seed), []
     for tier in kept:
-        part = components[:, tier.start : tier.start + tier.count]
-        drawn = torch.randn(part.shape[1], part.shape[1], generator=generator)
+        part = columns[:, tier.start : tier.start + tier.count]
+        drawn = torch.randn(part.shape[1], part.shape[1], generator=generator, dtype=columns.dtype)
         parts.append(part if tier.bits == 8 else part @ torch.linalg.qr(drawn).Q)
-    return torch.cat(parts, 1).contiguous()
+    return torch.cat(parts, 1)

@@ -71,7 +71,7 @@ class MatrixFactors:
         """gradient: (rows, rank, width)."""
         self.left.add(gradient.transpose(1, 2).reshape(-1, self.rank))
         self.right.add(gradient.reshape(-1, self.width))
-        self.squares += float(gradient.double().square().sum())
+        self.squares += float(gradient.flatten().dot(gradient.flatten()))
         self.rows += gradient.shape[0]
 
     def mean_square(self) -> float:

@@ -85,7 +85,7 @@ def _fit_checkpoints(base: Base, adapters: list[Adapter], sequences: list[Sequen
             by_matrix = raw_map(rotations[-1], budget, settings.seed)
             raw_features = _features(count, by_matrix.width, f"{scratch}/raw")
             targets.append((by_matrix, raw_features))
-        write_features(source, rotations[-1], targets)
+        write_features(source, targets)
         width += maps[-1].width
         seen += list(source.losses.values())
     final = [source.losses.get(i, 0.0) for i in range(count)]

@@ -31,11 +31,11 @@ def fit_bytes(shapes: list[tuple[int, int]], rows: int, tokens: int, checkpoints
         "rows": 8 * tokens,
         "adapters": 4 * checkpoints * parameters,
         "gradients": 4 * parameters * rows if keeps_gradients(shapes, rows, settings) else 0,
-        "pass": 16 * settings.batch_tokens * vocabulary,
+        "pass": 12 * settings.batch_tokens * vocabulary,
         "factors": sum(factor + basis for factor, basis in sides),
         "features": 4 * rows * features,
-        "components": 4 * features * 3 * columns + 12 * rows * min(settings.components, features, rows)
-        + (32 * rows * rows if rows <= EXACT_ROWS else 4 * BLOCK * features),
+        "components": 12 * rows * min(settings.components, features, rows)
+        + (4 * features * columns + 32 * rows * rows if rows <= EXACT_ROWS else 4 * features * (3 * columns + BLOCK)),
     }
     lasting = parts["rows"] + parts["adapters"] + parts["features"]
     return parts | {"peak": lasting + max(parts["factors"] + parts["gradients"] + parts["pass"], parts["components"])}

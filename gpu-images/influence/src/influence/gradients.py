@@ -45,19 +45,39 @@ def _tensors(sequences: list[Sequence], device) -> tuple[torch.Tensor, torch.Ten
     return tokens.to(device), weights.to(device), mask.to(device), owner.to(device)
 
 
-def _row_losses(model, tokens, weights, mask, owner, rows: int) -> torch.Tensor:
+def _logits(model, tokens, mask) -> torch.Tensor:
     padded = bool((mask == 0).any())
-    logits = model(input_ids=tokens, attention_mask=mask if padded else None, use_cache=False).logits
-    picked = weights[:, 1:] > 0
-    per_token = functional.cross_entropy(logits[:, :-1][picked].float(), tokens[:, 1:][picked], reduction="none")
-    per_window = torch.zeros_like(weights[:, 1:]).masked_scatter(picked, per_token * weights[:, 1:][picked]).sum(1)
-    return torch.zeros(rows, device=tokens.device).index_add(0, owner, per_window)
+    return model(input_ids=tokens, attention_mask=mask if padded else None, use_cache=False).logits
+
+
+def _ahead(tokens, weights) -> tuple[torch.Tensor, torch.Tensor]:
+    """What each position predicts and the weight of that (the last one: nothing): no copy of the logits to shift them."""
+    return tokens.roll(-1, 1), weights.roll(-1, 1)
+
+
+def _by_row(per_token, owner, rows: int) -> torch.Tensor:
+    return torch.zeros(rows, device=per_token.device).index_add(0, owner, per_token.sum(1))
 
 
 def batch_losses(model, sequences: list[Sequence]) -> torch.Tensor:
     """Mean token loss per sequence (all must have windows), differentiable."""
     device = next(model.parameters()).device
-    return _row_losses(model, *_tensors(sequences, device), len(sequences))
+    tokens, weights, mask, owner = _tensors(sequences, device)
+    (ahead, weight), logits = _ahead(tokens, weights), _logits(model, tokens, mask)
+    ahead = ahead.masked_fill(weight == 0, -100)
+    per_token = functional.cross_entropy(logits.flatten(0, 1).float(), ahead.flatten(), reduction="none", ignore_index=-100)
+    return _by_row(per_token.view_as(weight) * weight, owner, len(sequences))
+
+
+def _losses_and_slope(logits, tokens, weights, owner, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(mean token loss of each row, its derivative by the logits): written out, it takes one copy of the logits where
+    autograd takes three."""
+    ahead, weight = _ahead(tokens, weights)
+    slope = logits.float().log_softmax(-1)
+    found = slope.gather(-1, ahead[..., None])
+    slope.exp_().scatter_add_(-1, ahead[..., None], torch.full_like(found, -1.0)).mul_(weight[..., None])
+    per_token = (-found[..., 0] * weight).masked_fill(weight == 0, 0.0)
+    return _by_row(per_token, owner, rows), slope.to(logits.dtype)
 
 
 def losses(model, sequences: list[Sequence]) -> list[float]:
@@ -73,6 +93,7 @@ def row_gradients(probe: LoraProbe, sequences: list[Sequence], sink: Sink) -> li
     tokens, weights, mask, owner = _tensors(sequences, device)
     one_window_each = len(owner) == len(sequences)
     seen: set[int] = set()
+    sums = torch.zeros(len(sequences), device=device)  # nan and inf survive a sum
 
     def whole_rows(matrix: int, gradient: torch.Tensor) -> None:
         if matrix in seen:
@@ -81,19 +102,20 @@ def row_gradients(probe: LoraProbe, sequences: list[Sequence], sink: Sink) -> li
         if not one_window_each:
             empty = torch.zeros(len(sequences), *gradient.shape[1:], device=gradient.device)
             gradient = empty.index_add(0, owner, gradient)
-        if not torch.isfinite(gradient.sum()):  # one reduction; nan and inf survive a sum
-            bad = int((~torch.isfinite(gradient.flatten(1).sum(1))).nonzero()[0])
-            raise errors.gradient_not_finite(sequences[bad].id)
+        sums.add_(gradient.sum((1, 2)))
         sink(matrix, gradient)
 
     probe.sink, (probe.windows, probe.tokens) = whole_rows, tokens.shape
     try:
         with torch.enable_grad():
-            per_row = _row_losses(probe.model, tokens, weights, mask, owner, len(sequences))
+            logits = _logits(probe.model, tokens, mask)
+            per_row, slope = _losses_and_slope(logits.detach(), tokens, weights, owner, len(sequences))
             for row, value in enumerate(per_row.tolist()):
                 if not abs(value) < float("inf"):
                     raise errors.gradient_not_finite(sequences[row].id)
-            per_row.sum().backward()
+            logits.backward(slope)
     finally:
         probe.sink = None
+    for row in (~torch.isfinite(sums)).nonzero():
+        raise errors.gradient_not_finite(sequences[int(row)].id)
     return per_row.tolist()

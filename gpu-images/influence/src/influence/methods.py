@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
-from .components import BLOCK, principal_components, project, turned
+from .components import BLOCK, principal_components
 from .feature_map import FeatureMap
-from .quantise import Tier, tiers
+from .quantise import Tier
 from .rotation import MatrixRotation
 from .settings import Settings
 
@@ -42,12 +42,8 @@ NEEDS_RAW = ("datainf", "dot")
 
 
 def _vectors(reads: str, vectors: torch.Tensor, settings: Settings) -> RowVectors:
-    # in small blocks: their float64 copies would else be the largest thing of the whole fit
-    norms = torch.cat([block.double().square_().sum(1).sqrt_().float() for block in vectors.split(256)])
-    components = principal_components(vectors, settings.components, settings.seed)
-    kept = tiers(components.shape[1], settings.row_bytes)
-    components = turned(components, kept, settings.seed)
-    return RowVectors(reads, components, project(vectors, components), kept, norms)
+    components, rows, kept = principal_components(vectors, settings.components, settings.row_bytes, settings.seed)
+    return RowVectors(reads, components, rows, kept, torch.linalg.vector_norm(vectors, dim=1))
 
 
 def ekfac(features: Features, settings: Settings) -> RowVectors:

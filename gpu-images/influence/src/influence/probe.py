@@ -1,9 +1,10 @@
 """Attaches a LoRA adapter to a frozen base by hooks and yields exact per-row gradients of every A and B.
 
 For y = W x + s B A x and a batch whose loss is a sum over independent rows, with h = A x and g = dloss/dy:
-  dA_n = sum_t (s B^T g_nt) x_nt^T        dB_n^T = sum_t (s h_nt) g_nt^T
+  dA_n = sum_t (dloss/dh_nt) x_nt^T        dB_n^T = sum_t (s h_nt) g_nt^T
 so both come out of one backward pass as batched matrix products (Goodfellow, arXiv 1510.01799, for sequences).
-Every gradient is laid out (rows, rank, width): A as it is, B transposed.
+Every gradient is laid out (rows, rank, width): A as it is, B transposed. Where nothing below a module needs a gradient
+the pass ends at its h: the inputs of a model's first linears are never differentiated.
 """
 
 from collections.abc import Callable
@@ -31,7 +32,8 @@ class LoraProbe:
         for index, module in enumerate(adapter.modules):
             linear = named.get(module.name)
             if linear is None or isinstance(linear, torch.nn.Embedding) or not hasattr(linear, "weight"):
-                raise errors.store_mismatch(f"the base has no linear {module.name!r}")
+                raise errors.store_mismatch(f"the base has no linear {module.name!r}: give the base that the adapter "
+                                            "was trained on")
             self._linears.append(linear)
             self._handles.append(linear.register_forward_hook(self._forward_hook(index)))
         held = model.state_dict()
@@ -40,8 +42,6 @@ class LoraProbe:
                 raise errors.adapter_unsupported(f"the adapter holds {name!r}, which is not the base's: trained base weights")
         for parameter in model.parameters():
             parameter.requires_grad_(False)
-        embedding = model.get_input_embeddings()
-        self._handles.append(embedding.register_forward_hook(lambda _m, _i, out: out.detach().requires_grad_(True)))
         self.enabled = True
         self.use(adapter)
 
@@ -59,7 +59,8 @@ class LoraProbe:
             # Linear keeps (out, in); GPT-2's Conv1D keeps (in, out); quantised weights are packed and not checked
             sizes = {module.a.shape[1], module.b.shape[0]}
             if linear.weight.is_floating_point() and set(linear.weight.shape) != sizes:
-                raise errors.store_mismatch(f"module {module.name!r} has other shapes than the base's")
+                raise errors.store_mismatch(f"module {module.name!r} has other shapes than the base's: give the base "
+                                            "that the adapter was trained on")
 
     def _forward_hook(self, index: int):
         def hook(_module, inputs, output):
@@ -68,19 +69,22 @@ class LoraProbe:
             x = inputs[0]
             a, b, scale = self.weights[index]
             h = x @ a.T
-            delta = (h @ b.T) * scale
-            if delta.requires_grad and self.sink is not None:
-                delta.register_hook(lambda g: self._emit(index, x.detach(), h.detach(), g))
+            if self.sink is None or not torch.is_grad_enabled():
+                return output + h @ (b * scale).T
+            if not h.requires_grad:
+                h.requires_grad_()
+            delta = h @ (b * scale).T
+            kept_x, kept_h = x.detach(), h.detach()
+            h.register_hook(lambda g: self._emit(index, 2 * index, g, kept_x, 1.0))
+            delta.register_hook(lambda g: self._emit(index, 2 * index + 1, kept_h, g, scale))
             return output + delta
 
         return hook
 
-    def _emit(self, index: int, x: torch.Tensor, h: torch.Tensor, g: torch.Tensor) -> None:
-        _, b, scale = self.weights[index]
-        x, h, g = (self._by_window(index, t) for t in (x, h, g))
-        g_h = (g @ b) * scale
-        self.sink(2 * index, torch.bmm(g_h.float().transpose(1, 2), x.float()))
-        self.sink(2 * index + 1, torch.bmm(h.float().transpose(1, 2), g.float()) * scale)
+    def _emit(self, index: int, matrix: int, left: torch.Tensor, right: torch.Tensor, scale: float) -> None:
+        left, right = (self._by_window(index, t) for t in (left, right))
+        product = torch.bmm(left.float().transpose(1, 2), right.float())
+        self.sink(matrix, product if scale == 1.0 else product * scale)
 
     def _by_window(self, index: int, values: torch.Tensor) -> torch.Tensor:
         """(windows, tokens, width) also where a model flattens its batch, as OPT does before its MLP."""

@@ -12,6 +12,7 @@ import torch
 from . import errors
 
 SCALE_BYTES = 2
+BLOCK = 4096
 _NORMAL_STEP = {4: 0.3352, 2: 0.9957}  # of a standard deviation
 
 
@@ -66,19 +67,30 @@ def row_size(kept: tuple[Tier, ...]) -> int:
 
 def quantise(rows: torch.Tensor, kept: tuple[Tier, ...]) -> tuple[torch.Tensor, torch.Tensor, float]:
     """(codes (N, bytes) uint8, scales (N, tiers) float16, unit): component = (code - centre) x scale x unit. `unit` is
-    global: it keeps the scales in float16's range."""
-    parts = [rows[:, t.start : t.start + t.count].double() for t in kept]
-    exact = torch.stack([p.abs().amax(1) / 127 if t.bits == 8 else p.square().mean(1).sqrt() * _NORMAL_STEP[t.bits]
-                         for p, t in zip(parts, kept)], 1)
+    global: it keeps the scales in float16's range. In blocks of rows, for their float64 copies."""
+    exact = torch.cat([_steps(block, kept) for block in rows.split(BLOCK)])
     positive = exact[exact > 0]
     unit = float(positive.median()) if len(positive) else 1.0
     scales = (exact / unit).clamp(max=60000.0).half()
+    pairs = zip(rows.split(BLOCK), scales.split(BLOCK))
+    return torch.cat([_codes(block, scale.double() * unit, kept) for block, scale in pairs]), scales, unit
+
+
+def _parts(block: torch.Tensor, kept: tuple[Tier, ...]) -> list[torch.Tensor]:
+    return [block[:, t.start : t.start + t.count].double() for t in kept]
+
+
+def _steps(block: torch.Tensor, kept: tuple[Tier, ...]) -> torch.Tensor:
+    return torch.stack([p.abs().amax(1) / 127 if t.bits == 8 else p.square().mean(1).sqrt() * _NORMAL_STEP[t.bits]
+                        for p, t in zip(_parts(block, kept), kept)], 1)
+
+
+def _codes(block: torch.Tensor, divisors: torch.Tensor, kept: tuple[Tier, ...]) -> torch.Tensor:
     codes = []
-    for number, (part, tier) in enumerate(zip(parts, kept)):
-        divisor = scales[:, number, None].double() * unit
+    for part, divisor, tier in zip(_parts(block, kept), divisors.T[:, :, None], kept):
         level = torch.where(divisor > 0, part / divisor, 0.0) + tier.centre
         codes.append(_pack(level.round().clamp(0, 2**tier.bits - 1).to(torch.uint8), tier.bits))
-    return torch.cat(codes, 1), scales, unit
+    return torch.cat(codes, 1)
 
 
 def _pack(codes: torch.Tensor, bits: int) -> torch.Tensor:

@@ -80,7 +80,8 @@ def _tokens_and_targets(record: dict, tokenizer) -> tuple[list[int], list[int]]:
         tokens = _encode(tokenizer, record["text"], True)
         return tokens, list(range(1, len(tokens)))
     if not completion:
-        raise errors.output_invalid(f"{record.get('id')}: the completion is empty")
+        raise errors.output_invalid(f"{record.get('id')}: the completion is empty, there is nothing to attribute: "
+                                    "leave it out")
     return prompt + completion, list(range(len(prompt), len(prompt) + len(completion)))
 
 

@@ -68,7 +68,8 @@ class MethodRows:
 
     def __init__(self, store: Store, method: str):
         if method not in store.header["methods"]:
-            raise errors.store_mismatch(f"the store holds no {method!r} rows, only {sorted(store.header['methods'])}")
+            raise errors.store_mismatch(f"the store holds no {method!r} rows, only {sorted(store.header['methods'])}: "
+                                        f"fit it with --methods {method}")
         described = store.header["methods"][method]
         self.reads = described["reads"]
         self.components = store.queries[f"{method}.components"].float()
@@ -90,7 +91,7 @@ class Scorer:
     """Bound to one base and one store. Outputs are scored one at a time, unpadded: the same bits in any batch."""
 
     def __init__(self, base: Base, store: Store, mask: torch.Tensor | None = None):
-        """mask: what every score is multiplied by, so that rows outside the manifest score 0."""
+        """mask: 1 for rows of the manifest; any other row scores 0."""
         self.base, self.store, self.mask = base, store, mask
         self.checkpoints = [self._checkpoint(c) for c in range(len(store.rotations))]
         self.methods: dict[str, MethodRows] = {}
@@ -140,7 +141,7 @@ class Scorer:
         features, loss = self.features(sequence)
         scores = stored.scores(stored.query(features), normalise)
         if self.mask is not None:
-            scores = scores * self.mask
+            scores = torch.where(self.mask > 0, scores, 0.0)  # a product would print -0.0
         if not torch.isfinite(scores).all():
             raise errors.gradient_not_finite(sequence.id)
         return Scored(scores, loss, loss > self.store.header["lossRange"]["max"])
@@ -151,7 +152,7 @@ def open_scorer(store_dir: Path, base_dir: Path, adapter_dir: Path, base: Base |
     """Checks that store, adapter and base belong together; raises store_mismatch or store_corrupt."""
     store = read_store(store_dir, adapter_digest(adapter_dir))
     if store.header["baseDigest"] != (known_base_digest or base_digest(base_dir)):
-        raise errors.store_mismatch("the store was fitted on another base model")
+        raise errors.store_mismatch("the store was fitted on another base model: give that one, or fit again")
     return Scorer(base or load_base(base_dir), store, trained_mask(store.row_ids, adapter_dir))
 
 

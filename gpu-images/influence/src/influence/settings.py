@@ -33,7 +33,7 @@ class Settings:
     corrected_rows: int = 512
     cache_bytes: int = 1_500_000_000
     feature_bytes: int = 4_000_000_000
-    batch_tokens: int = 1024
+    batch_tokens: int = 2048
     window_tokens: int = 2048
     seed: int = 20240607
 

@@ -114,13 +114,13 @@ def _read_header(folder: Path) -> tuple[dict, str]:
         text = (folder / HEADER).read_bytes()
         header = json.loads(text)
     except FileNotFoundError:
-        raise errors.store_corrupt(f"{HEADER} is missing") from None
+        raise errors.store_corrupt(f"{HEADER} is missing: give the folder that a fit wrote") from None
     except ValueError:
         raise errors.store_corrupt(f"{HEADER} is not JSON") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise errors.store_corrupt(f"{HEADER} is not an influence store")
     if header.get("version") != VERSION:
-        raise errors.store_corrupt(f"store version {header.get('version')} is not {VERSION}")
+        raise errors.store_corrupt(f"store version {header.get('version')} is not {VERSION}: fit it again")
     return header, hashlib.sha256(text).hexdigest()
 
 
@@ -128,7 +128,7 @@ def _check_files(folder: Path, files: dict) -> None:
     for name, expected in files.items():
         path = folder / name
         if not path.is_file() or path.stat().st_size != expected["bytes"]:
-            raise errors.store_corrupt(f"{name} is missing or cut")
+            raise errors.store_corrupt(f"{name} is missing or cut: copy the store again, or fit it again")
         if file_digest(path) != expected["sha256"]:
             raise errors.store_corrupt(f"{name} does not match its digest")
 
@@ -139,7 +139,7 @@ def read_store(folder: Path, adapter_digest: str | None = None) -> Store:
     header, digest = _read_header(folder)
     if adapter_digest is not None and header["adapterDigest"] != adapter_digest:
         raise errors.store_mismatch(f"the store belongs to adapter {header['adapterDigest'][:16]}, "
-                                    f"not to {adapter_digest[:16]}")
+                                    f"not to {adapter_digest[:16]}: fit one for this adapter")
     _check_files(folder, header["files"])
     records = [json.loads(line) for line in (folder / "rows.jsonl").read_text().split("\n") if line]
     queries = load_file(folder / "rotation.safetensors")
