@@ -1,5 +1,5 @@
 // The leftmost S-type (LMS) suffixes of a text of bytes, sorted for the induction: by their prefixes, as strings, and only what
-// shares a long one by a recursion. Names of 42 bytes tell most suffixes apart, where LMS substrings of three or four bytes tell
+// shares a long one by a recursion. Names of a hundred bytes tell most suffixes apart, where LMS substrings of three or four bytes tell
 // few; a suffix that is alone with its name stays in the recursion only as the end of what is not.
 //
 // Suffixes with one name share at least NAMED bytes, and in them a whole LMS substring: so their next LMS suffixes stand equally
@@ -10,7 +10,7 @@ import { lmsBytes, markLms } from './lms'
 import { sortSuffixes } from './sort'
 import { sortFew, sortMany } from './words'
 
-const NAMED: i32 = 42
+const NAMED: i32 = 106
 /** In the list of sorted suffixes: the same name as the one before. Positions are below 2^29. */
 const SAME: i32 = 1 << 31
 const UNIQUE: i32 = 1
@@ -173,10 +173,17 @@ function holdsSubstring(p: i32, depth: i32): bool {
 
 /** The sign of what one suffix is to another behind `depth` bytes that they share; 0 if they get the same name. */
 function compare(p: i32, q: i32, depth: i32, check: i32): i32 {
+  const whole = n - 8 - max<i32>(p, q)
   while (true) {
-    const a = eight(p + depth)
-    const b = eight(q + depth)
-    if (a != b) return a < b ? -1 : 1
+    if (depth <= whole) {
+      const a = load<u64>(text + <usize>(p + depth))
+      const b = load<u64>(text + <usize>(q + depth))
+      if (a != b) return bswap<u64>(a) < bswap<u64>(b) ? -1 : 1
+    } else {
+      const a = eight(p + depth)
+      const b = eight(q + depth)
+      if (a != b) return a < b ? -1 : 1
+    }
     depth += 8
     if (depth >= check && p + depth <= n) {
       if (holdsSubstring(p, depth)) return 0
