@@ -1,5 +1,4 @@
 import { Duration } from 'aws-cdk-lib'
-import { Alarm, ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
 import type { IKey } from 'aws-cdk-lib/aws-kms'
 import {
   Choice,
@@ -17,6 +16,7 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions'
 import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks'
 import { Construct } from 'constructs'
+import { flowAlarm } from './constructs/flow-alarm.ts'
 import { flowLogs } from './constructs/flow-logs.ts'
 import { House } from './constructs/house.ts'
 import type { HouseFunction } from './constructs/house-function.ts'
@@ -94,14 +94,12 @@ export class EpochClose extends Construct {
       tracingEnabled: true,
       logs: { destination: flowLogs(this), level: LogLevel.ALL, includeExecutionData: false },
     })
-    new Alarm(this, 'CloseFailed', {
-      alarmDescription: 'Nobody is paid for this epoch until its close succeeds. Runbook: docs/runbook.md#epoch-close',
-      metric: this.flow.metricFailed({ period: Duration.minutes(5) }),
-      threshold: 1,
-      evaluationPeriods: 1,
-      comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-      treatMissingData: TreatMissingData.NOT_BREACHING,
-    })
+    flowAlarm(
+      this,
+      'CloseFailed',
+      this.flow,
+      'Nobody is paid for this epoch until its close succeeds. Runbook: docs/runbook.md#epoch-close',
+    )
   }
 
   #steps(receiptsKey: IKey) {

@@ -1,5 +1,4 @@
 import { Aws, Duration, RemovalPolicy } from 'aws-cdk-lib'
-import { Alarm, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
 import type { CfnFunction } from 'aws-cdk-lib/aws-lambda'
 import { LogGroup } from 'aws-cdk-lib/aws-logs'
 import {
@@ -13,6 +12,7 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions'
 import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks'
 import { Construct } from 'constructs'
+import { flowAlarm } from './constructs/flow-alarm.ts'
 import { House } from './constructs/house.ts'
 import { HouseFunction } from './constructs/house-function.ts'
 import type { Storage } from './storage.ts'
@@ -85,14 +85,12 @@ export class ErasureFlow extends Construct {
         includeExecutionData: false,
       },
     })
-    new Alarm(this, 'FailedAlarm', {
-      alarmDescription:
-        'Withdrawn rows are named no more, but their bytes are still stored. Runbook: docs/runbook.md#erasure',
-      metric: this.stateMachine.metricFailed({ period: Duration.minutes(5) }),
-      threshold: 1,
-      evaluationPeriods: 1,
-      treatMissingData: TreatMissingData.NOT_BREACHING,
-    })
+    flowAlarm(
+      this,
+      'FailedAlarm',
+      this.stateMachine,
+      'Withdrawn rows are named no more, but their bytes are still stored. Runbook: docs/runbook.md#erasure',
+    )
   }
 
   /** Every step may be repeated: it finds what its first run did. */

@@ -1,11 +1,11 @@
 import { Duration } from 'aws-cdk-lib'
-import { Alarm, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
 import { Rule } from 'aws-cdk-lib/aws-events'
 import { LambdaFunction, SfnStateMachine } from 'aws-cdk-lib/aws-events-targets'
 import type { Bucket } from 'aws-cdk-lib/aws-s3'
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs'
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions'
 import type { Construct } from 'constructs'
+import { flowAlarm } from './constructs/flow-alarm.ts'
 import type { HouseFunction } from './constructs/house-function.ts'
 import { deadLetterAlarm } from './constructs/work-queue.ts'
 
@@ -43,11 +43,10 @@ export const ingestionTriggers = (
     },
     targets: [new LambdaFunction(fail, delivery)],
   })
-  new Alarm(scope, 'FailedAlarm', {
-    alarmDescription: 'A contributor’s upload was rejected through our fault. Runbook: docs/runbook.md#ingestion',
-    metric: stateMachine.metricFailed({ period: Duration.minutes(5) }),
-    threshold: 1,
-    evaluationPeriods: 1,
-    treatMissingData: TreatMissingData.NOT_BREACHING,
-  })
+  flowAlarm(
+    scope,
+    'FailedAlarm',
+    stateMachine,
+    'A contributor’s upload was rejected through our fault. Runbook: docs/runbook.md#ingestion',
+  )
 }

@@ -1,5 +1,4 @@
 import { Duration } from 'aws-cdk-lib'
-import { Alarm, ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
 import {
   Choice,
   Condition,
@@ -14,6 +13,7 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions'
 import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks'
 import type { Construct } from 'constructs'
+import { flowAlarm } from './constructs/flow-alarm.ts'
 import { flowLogs } from './constructs/flow-logs.ts'
 import type { HouseFunction } from './constructs/house-function.ts'
 
@@ -35,14 +35,11 @@ export const wakeFlow = (scope: Construct, ensureHosting: HouseFunction): StateM
     tracingEnabled: true,
     logs: { destination: flowLogs(scope), level: LogLevel.ALL, includeExecutionData: false },
   })
-  new Alarm(scope, 'WakeFailed', {
-    alarmDescription:
-      'Requests for a pool are answered 503 until its endpoints can be made. Runbook: docs/runbook.md#pool-asleep',
-    metric: flow.metricFailed({ period: Duration.minutes(5) }),
-    threshold: 1,
-    evaluationPeriods: 1,
-    comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-    treatMissingData: TreatMissingData.NOT_BREACHING,
-  })
+  flowAlarm(
+    scope,
+    'WakeFailed',
+    flow,
+    'Requests for a pool are answered 503 until its endpoints can be made. Runbook: docs/runbook.md#pool-asleep',
+  )
   return flow
 }

@@ -25,10 +25,7 @@ export const failedAttempt = (event: unknown): { trainingId: string; attempt: nu
 
 /** What a builder reads whose adapter is there while its endpoints may not be made. */
 export const withoutEndpoint = (error: StepError): string =>
-  `The adapter has no running endpoint: ${failureReason(error)} Its first request starts one as soon as it may run.`.slice(
-    0,
-    1024,
-  )
+  `The adapter has no running endpoint: its first request starts one as soon as it may run. ${failureReason(error)}`
 
 /**
  * The reason a person can act on, out of what Step Functions says of a failed state: for a training job the `Cause` is

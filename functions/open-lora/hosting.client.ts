@@ -122,8 +122,9 @@ export class Hosting {
         'unavailable',
         `This deployment may run ${maxEndpoints} endpoints (hosting.maxEndpoints): delete one or raise the limit.`,
       )
-    const running = accountQuota > 0 ? (await this.#named()).length : 0
-    if (running >= accountQuota && accountQuota > 0)
+    if (accountQuota === 0) return
+    const running = (await this.#named()).length
+    if (running >= accountQuota)
       throw new OpenLedgerError(
         'unavailable',
         `The account may run ${accountQuota} ${instanceType} for endpoints (hosting.accountQuota), and runs ${running}.`,

@@ -1,6 +1,6 @@
 /** Stable codes of everything that this room refuses. */
 export type ProvenanceErrorCode =
-  | 'INDEX_FOREIGN' // not a provenance index at all
+  | 'INDEX_FOREIGN' // not a provenance index, or one of other rows than its shard's
   | 'INDEX_NEWER' // written by a newer format than this code reads
   | 'INDEX_TRUNCATED' // shorter than its header says
   | 'INDEX_CORRUPT' // a checksum or a length does not hold

@@ -121,7 +121,7 @@ describe('what a training says', () => {
     expect(failureReason({ Error: 'States.Timeout' })).toBe('States.Timeout')
     expect(failureReason({ Cause: 'x'.repeat(5000) })).toHaveLength(1024)
     const limit = { Error: 'Error', Cause: JSON.stringify({ errorMessage: 'the day is spent.' }) }
-    expect(withoutEndpoint(limit)).toMatch(/no running endpoint: the day is spent\. Its first request/)
+    expect(withoutEndpoint(limit)).toMatch(/its first request starts one .* the day is spent\.$/)
   })
   it('is of the attempt that failed, whether the flow said it or EventBridge said it of a dead flow', () => {
     const asked = { trainingId: `trn_${hex('1')}`, attempt: 2 }

@@ -3,6 +3,7 @@
 // they are wanted: of suffixes that begin a row, and of blocks of 64 that may be dense or that no bucket filled alone.
 
 import { heapTop, release, reserve } from './heap'
+import { get, set } from './numbers'
 import { bucketRows, sortAndPlaceLms } from './sort'
 import { chooseDense, finish, SAMPLE_BITS, SAMPLE_EVERY, SEPARATOR, UNKNOWN, variety } from './transform'
 
@@ -25,18 +26,6 @@ let n: i32 = 0
 let sa: usize = 0
 let dense: usize = 0
 let samples: usize = 0
-
-// @ts-ignore: decorator
-@inline
-function get(array: usize, i: i32): i32 {
-  return load<i32>(array + (<usize>i << 2))
-}
-
-// @ts-ignore: decorator
-@inline
-function set(array: usize, i: i32, value: i32): void {
-  store<i32>(array + (<usize>i << 2), value)
-}
 
 /** A block that is full waits until 16 are, so that the misses on their texts overlap. */
 function fill(block: i32, bucket: i32, first: i32, last: i32): void {

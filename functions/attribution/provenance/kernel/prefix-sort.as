@@ -7,6 +7,7 @@
 
 import { heapTop, release, reserve } from './heap'
 import { lmsBytes, markLms } from './lms'
+import { get, set } from './numbers'
 import { orderShared, SAME } from './shared'
 import { sortFew, sortMany } from './words'
 
@@ -31,18 +32,6 @@ const AHEAD: i32 = 256
 @inline
 function byte(i: i32): i32 {
   return <i32>load<u8>(text + <usize>i)
-}
-
-// @ts-ignore: decorator
-@inline
-function get(array: usize, i: i32): i32 {
-  return load<i32>(array + (<usize>i << 2))
-}
-
-// @ts-ignore: decorator
-@inline
-function set(array: usize, i: i32, value: i32): void {
-  store<i32>(array + (<usize>i << 2), value)
 }
 
 /** How many LMS suffixes begin with a byte up to this one (i32). */

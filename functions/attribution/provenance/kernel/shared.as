@@ -1,6 +1,7 @@
 // What shares a name among LMS suffixes (prefix-sort.as) is ordered by a recursion: over the names of what shares one, and of the
 // suffix that each of them ends at.
 
+import { get, set } from './numbers'
 import { sortSuffixes } from './sort'
 
 /** In the list of sorted suffixes: the same name as the one before. Positions are below 2^29. */
@@ -16,18 +17,6 @@ let list: usize = 0
 @inline
 function byte(i: i32): i32 {
   return <i32>load<u8>(text + <usize>i)
-}
-
-// @ts-ignore: decorator
-@inline
-function get(array: usize, i: i32): i32 {
-  return load<i32>(array + (<usize>i << 2))
-}
-
-// @ts-ignore: decorator
-@inline
-function set(array: usize, i: i32, value: i32): void {
-  store<i32>(array + (<usize>i << 2), value)
 }
 
 // @ts-ignore: decorator

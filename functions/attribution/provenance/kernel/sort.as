@@ -6,6 +6,7 @@
 // which the processor overlaps) and then places them without a branch that depends on them.
 
 import { heapTop, release, reserve } from './heap'
+import { get, set } from './numbers'
 import { LMS_UP_TO, sortLmsByPrefixes } from './prefix-sort'
 
 const BATCH: i32 = 64
@@ -15,18 +16,6 @@ const SINK: usize = memory.data(8, 8)
 @inline
 function symbol<T>(text: usize, i: i32): i32 {
   return <i32>load<T>(text + (<usize>i << alignof<T>()))
-}
-
-// @ts-ignore: decorator
-@inline
-function get(array: usize, i: i32): i32 {
-  return load<i32>(array + (<usize>i << 2))
-}
-
-// @ts-ignore: decorator
-@inline
-function set(array: usize, i: i32, value: i32): void {
-  store<i32>(array + (<usize>i << 2), value)
 }
 
 /** Loads the symbols that the rows [from, to) will need; for names, their buckets too. */

@@ -2,6 +2,7 @@
 
 import { heapTop, release, reserve } from './heap'
 import { KEPT, POSITION } from './induce'
+import { get, set } from './numbers'
 
 export const SEPARATOR: i32 = 0xff
 /** Every 64th suffix tells its row. */
@@ -18,18 +19,6 @@ export const UNKNOWN: u8 = 1
 const SCORES: usize = memory.data((MOST + 1) * 4, 4)
 /** The bytes before the suffixes of a block. */
 const BYTES: usize = memory.data(SAMPLE_EVERY, 16)
-
-// @ts-ignore: decorator
-@inline
-function get(array: usize, i: i32): i32 {
-  return load<i32>(array + (<usize>i << 2))
-}
-
-// @ts-ignore: decorator
-@inline
-function set(array: usize, i: i32, value: i32): void {
-  store<i32>(array + (<usize>i << 2), value)
-}
 
 /** A row for every 4,096 bytes of text: the one that holds the first of them. */
 const GUIDE_BITS: i32 = 12

@@ -1,6 +1,8 @@
 // The Huffman tree of one block of the transformed text. It is made from the symbols' counts alone, the same way when an index
 // is built and when it is opened, so only counts are stored.
 
+import { get, set } from './numbers'
+
 /** Symbols of a block. */
 export const BLOCK: i32 = 16384
 export const BLOCK_BITS: i32 = 14
@@ -13,18 +15,6 @@ const LEFT: usize = memory.data(512 * 4, 4)
 const RIGHT: usize = memory.data(512 * 4, 4)
 const QUEUE: usize = memory.data(512 * 4, 4)
 const PATH: usize = memory.data(512 * 4, 4)
-
-// @ts-ignore: decorator
-@inline
-function get(array: usize, i: i32): i32 {
-  return load<i32>(array + (<usize>i << 2))
-}
-
-// @ts-ignore: decorator
-@inline
-function set(array: usize, i: i32, value: i32): void {
-  store<i32>(array + (<usize>i << 2), value)
-}
 
 /**
  * From counts (u32, `sigma` of them) to inner nodes in breadth-first order, 8 bytes each, and codes (u32: length in the low
