@@ -2,12 +2,14 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { repository, venvPython, withTools } from '../local/paths.ts'
 import { createProgress } from '../local/setup/progress.ts'
 import { ensureSetup } from '../local/setup/setup.ts'
 
 /**
- * `npm test`: every suite of every language, one after another on two cores, and one closing line with the sum.
+ * `npm test`: every suite of every language on two cores, and one closing line with the sum. The images' suites, which keep one
+ * core busy, run beside the others; the whole loop runs alone. Every line says whose it is.
  * `npm test -- unit` (or lint, infra, integration, e2e, python, contracts) runs one of them.
  */
 interface Count {
@@ -17,25 +19,21 @@ interface Count {
 const results = mkdtempSync(join(tmpdir(), 'openledger-test-'))
 const only = process.argv.slice(2)
 
-const run = (
-  command: string,
-  args: string[],
-  cwd: string,
-  capture = false,
-): Promise<{ code: number; output: string }> =>
+/** Runs a command; its lines appear behind the name of the suite. */
+const run = (name: string, command: string, args: string[], cwd: string): Promise<{ code: number; output: string }> =>
   new Promise((resolve, reject) => {
     const env = { ...withTools(), OMP_NUM_THREADS: '1', TOKENIZERS_PARALLELISM: 'false', CI: '1' }
-    const child = spawn(command, args, {
-      cwd,
-      env,
-      stdio: ['ignore', capture ? 'pipe' : 'inherit', 'inherit'],
-      timeout: 1_200_000,
-    })
+    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 1_200_000 })
     let output = ''
-    child.stdout?.on('data', (chunk: Buffer) => {
-      output += chunk
-      process.stdout.write(chunk)
-    })
+    for (const [from, to] of [
+      [child.stdout, process.stdout],
+      [child.stderr, process.stderr],
+    ] as const) {
+      createInterface({ input: from }).on('line', (line) => {
+        output += `${line}\n`
+        if (line.trim() !== '') to.write(`${name} | ${line}\n`)
+      })
+    }
     child.on('error', reject)
     child.on('close', (code) => resolve({ code: code ?? 1, output }))
   })
@@ -43,6 +41,7 @@ const run = (
 const vitest = (project: string) => async (): Promise<Count> => {
   const file = join(results, `${project}.json`)
   const { code } = await run(
+    project,
     'vitest',
     ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
     repository,
@@ -54,12 +53,13 @@ const vitest = (project: string) => async (): Promise<Count> => {
 
 /** Counts come from the JUnit report: what pytest prints depends on each image's own options. */
 const pytest =
-  (folder: string, ...more: string[]) =>
-  async (): Promise<Count> => {
-    const file = join(results, `${folder.replaceAll('/', '-')}.xml`)
+  (...folders: string[]) =>
+  async (name: string): Promise<Count> => {
+    const file = join(results, `${name.replaceAll(' ', '-')}.xml`)
     const { code } = await run(
+      name,
       venvPython,
-      ['-m', 'pytest', '-q', '--no-header', '-p', 'no:cacheprovider', `--junitxml=${file}`, folder, ...more],
+      ['-m', 'pytest', '-q', '--no-header', '-p', 'no:cacheprovider', `--junitxml=${file}`, ...folders],
       repository,
     )
     const report = existsSync(file) ? readFileSync(file, 'utf8') : ''
@@ -71,7 +71,7 @@ const pytest =
 
 /** The npm wrapper of forge exits 0 whatever happens: without its closing line nothing was built or run. */
 const forge = async (): Promise<Count> => {
-  const { code, output } = await run('forge', ['test'], join(repository, 'contracts'), true)
+  const { code, output } = await run('contracts', 'forge', ['test'], join(repository, 'contracts'))
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colours
   const closing = /(\d+) tests passed, (\d+) failed/.exec(output.replace(/\u001b\[\d+m/g, ''))
   if (!closing) return { passed: 0, failed: 1 }
@@ -81,36 +81,47 @@ const forge = async (): Promise<Count> => {
 
 /** Formats, types, one-way doors, unused code: one check that stands or falls. */
 const lint = async (): Promise<Count> => {
-  const { code } = await run('npm', ['run', '--silent', 'lint'], repository)
+  const { code } = await run('lint', 'npm', ['run', '--silent', 'lint'], repository)
   return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
 }
 
-const suites: [name: string, group: string, suite: () => Promise<Count>][] = [
-  ['lint', 'lint', lint],
-  ['unit', 'unit', vitest('unit')],
-  ['infra', 'infra', vitest('infra')],
-  ['contracts', 'contracts', forge],
-  ['embedded AWS', 'python', pytest('local/emulator/tests', 'local/python/tests')],
-  ['fine-tune image', 'python', pytest('gpu-images/fine-tune/tests')],
-  ['OpenLoRA image', 'python', pytest('gpu-images/open-lora/tests')],
-  ['influence image', 'python', pytest('gpu-images/influence/tests')],
-  ['integration', 'integration', vitest('integration')],
-  ['e2e', 'e2e', vitest('e2e')],
+type Suite = [name: string, group: string, suite: (name: string) => Promise<Count>]
+/** Lanes run beside each other, and what is in one of them one after another; then comes the next stage. */
+const stages: Suite[][][] = [
+  [
+    [
+      ['lint', 'lint', lint],
+      ['unit', 'unit', vitest('unit')],
+      ['infra', 'infra', vitest('infra')],
+      ['contracts', 'contracts', forge],
+      ['integration', 'integration', vitest('integration')],
+    ],
+    [
+      ['embedded AWS', 'python', pytest('local/emulator/tests', 'local/python/tests')],
+      ['fine-tune image', 'python', pytest('gpu-images/fine-tune/tests')],
+      ['OpenLoRA image', 'python', pytest('gpu-images/open-lora/tests')],
+      ['influence image', 'python', pytest('gpu-images/influence/tests')],
+    ],
+  ],
+  [[['e2e', 'e2e', vitest('e2e')]]],
 ]
 
 await ensureSetup({ python: true, contracts: true, progress: createProgress() })
 const total: Count = { passed: 0, failed: 0 }
 const lines: string[] = []
-for (const [name, group, suite] of suites) {
-  if (only.length > 0 && !only.includes(group)) continue
-  const started = Date.now()
-  process.stderr.write(`\n== ${name}\n`)
-  const { passed, failed } = await suite()
-  total.passed += passed
-  total.failed += failed
-  lines.push(
-    `${name.padEnd(16)} ${String(passed).padStart(4)} passed ${String(failed).padStart(3)} failed ${((Date.now() - started) / 1000).toFixed(0).padStart(5)} s`,
-  )
+const inTurn = async (lane: Suite[]): Promise<void> => {
+  for (const [name, group, suite] of lane) {
+    if (only.length > 0 && !only.includes(group)) continue
+    const started = Date.now()
+    process.stderr.write(`\n== ${name}\n`)
+    const { passed, failed } = await suite(name)
+    total.passed += passed
+    total.failed += failed
+    lines.push(
+      `${name.padEnd(16)} ${String(passed).padStart(4)} passed ${String(failed).padStart(3)} failed ${((Date.now() - started) / 1000).toFixed(0).padStart(5)} s`,
+    )
+  }
 }
+for (const lanes of stages) await Promise.all(lanes.map(inTurn))
 process.stdout.write(`\n${lines.join('\n')}\n${total.passed} passed, ${total.failed} failed\n`)
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0)

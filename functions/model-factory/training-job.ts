@@ -28,7 +28,7 @@ export const jobFile = (training: Training, base: BaseModel, versions: readonly 
     datanets: versions.map(({ datanetId, version, root, rows }) => ({ id: datanetId, version, root, rows })),
     method: recipe.method,
     hyperparameters: recipe.hyperparameters,
-    influence: { enabled: recipe.attribution === 'full', checkpoints: 4, directions: 1536 },
+    influence: { enabled: recipe.attribution === 'full', checkpoints: 4, directions: 2040 },
     limits: { maxSeconds: recipe.limits.maxSeconds },
   }
 }

@@ -3,6 +3,8 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { images, venvPython } from '../../local/paths.ts'
+import { createProgress } from '../../local/setup/progress.ts'
+import { ensureSetup } from '../../local/setup/setup.ts'
 
 /** `npm run bench:open-lora [-- --quick --seed N --device cuda]`: OpenLoRA beside the base model and stock PEFT. */
 const HELP = `bench:open-lora [--quick] [--seed N] [--device cpu|cuda] [--parts a,b]
@@ -118,6 +120,7 @@ const reach = (figures: Partial<Record<Part, Figures>>) => {
   ]
 }
 
+await ensureSetup({ python: true, progress: createProgress() })
 const figures: Partial<Record<Part, Figures>> = {}
 for (const part of parts) figures[part] = await run(part)
 const { throughput, loading } = figures

@@ -1,5 +1,7 @@
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { createProgress } from '../../local/setup/progress.ts'
+import { ensureSetup } from '../../local/setup/setup.ts'
 import { benchClose } from './settlement/close.ts'
 import { benchGas } from './settlement/gas.ts'
 import { benchSettle } from './settlement/settle.ts'
@@ -45,6 +47,7 @@ const seed = Number(values.seed)
 const count = values.quick ? LARGE / 10 : LARGE
 const peerCount = values.quick ? 2_000 : 20_000
 
+await ensureSetup({ contracts: true, progress: createProgress() })
 process.stderr.write(`tree of ${count} leaves\n`)
 const tree = benchOurs(count, seed)
 process.stderr.write(`@openzeppelin/merkle-tree with ${peerCount} leaves\n`)

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from shapes import make_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -27,11 +28,17 @@ def write_base(directory: Path, shape: dict, seed: int) -> None:
 class Replica:
     def __init__(self, root: Path, *arguments: str):
         command = [sys.executable, "-m", "open_lora.serve", "--base", f"{root}/base", "--adapters", f"{root}/adapters", "--port", "0", *arguments]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.said = TemporaryFile("w+")
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.said, text=True)
         self.url = ""
 
     def ready(self) -> Replica:
-        self.url = json.loads(self.process.stdout.readline())["url"]
+        """Raises RuntimeError with what the server said last when it ended before it listened."""
+        line = self.process.stdout.readline()
+        if not line:
+            self.said.seek(0)
+            raise RuntimeError(f"the server ended with code {self.process.wait(40)}: {self.said.read()[-2000:]}")
+        self.url = json.loads(line)["url"]
         return self
 
     def __enter__(self) -> Replica:

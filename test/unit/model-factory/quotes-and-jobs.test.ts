@@ -89,7 +89,7 @@ describe('training job', () => {
       datanets: [{ id: `dn_${hex('a')}`, version: 2, root: '0xaa', rows: 10 }],
       method: 'lora',
       hyperparameters: { rank: 16, maxSequenceLength: 256 },
-      influence: { enabled: true, checkpoints: 4, directions: 1536 },
+      influence: { enabled: true, checkpoints: 4, directions: 2040 },
       limits: { maxSeconds: 3600 },
     })
     const provenance = training({ recipe: recipe({ attribution: 'provenance' }) })

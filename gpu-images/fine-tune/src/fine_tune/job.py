@@ -107,7 +107,7 @@ def from_json(job: object) -> Job:
         training_id=str(job.get("trainingId") or os.environ.get("TRAINING_JOB_NAME") or "local"),
         base_id=str(job.get("baseId") or "base"), base_digest=job.get("baseDigest"), datanets=tuple(datanets),
         method=method, hyperparameters=read_hyperparameters(job.get("hyperparameters") or {}),
-        influence={"enabled": True, "checkpoints": 4, "directions": 1536, **(job.get("influence") or {})},
+        influence={"enabled": True, "checkpoints": 4, "directions": 2040, **(job.get("influence") or {})},
         max_seconds=seconds)
 
 

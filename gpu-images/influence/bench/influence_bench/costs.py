@@ -35,8 +35,8 @@ def dot_products(components: int, row_bytes: int) -> float:
     """ms for the scores of 100,000 stored rows against one query, one core."""
     torch.manual_seed(0)
     kept = tiers(components, row_bytes)
-    some = quantise(torch.randn(MANY // 10, components), kept)
-    codes, factors, query = some[0].repeat(10, 1), (some[1].float() * some[2]).repeat(10, 1), torch.randn(components)
+    some, query = quantise(torch.randn(MANY // 10, components), kept), torch.randn(components)
+    codes, factors = some.codes.repeat(10, 1), (some.scales.float() * some.unit).repeat(10, 1)
     return round(1000 * _best(lambda: stored_scores(codes, factors, kept, query), 7), 2)
 
 

@@ -13,7 +13,6 @@ from . import errors
 from .adapter import Adapter, adapter_digest, read_adapter
 from .base_model import Base, load_base
 from .commands import progress, run_command
-from .components import BLOCK
 from .curvature import learn_rotations, write_features
 from .digests import base_digest
 from .feature_map import FeatureMap, raw_map, whitened_map
@@ -23,7 +22,7 @@ from .gradients import batches, losses
 from .methods import METHODS, NEEDS_RAW, Features, RowVectors
 from .own_part import own_parts_of
 from .probe import LoraProbe
-from .quantise import quantise, row_size, unpack
+from .quantise import row_size
 from .rotation import MatrixRotation
 from .rows import Sequence, check_record, read_rows, to_sequence
 from .settings import Settings
@@ -95,22 +94,21 @@ def _fit_checkpoints(base: Base, adapters: list[Adapter], sequences: list[Sequen
 
 
 def _stored(vectors: dict[str, RowVectors], sequences: list[Sequence]):
-    """Quantised rows, query maps and contributor sums of every method, with their header entries."""
+    """Rows, query maps and contributor sums of every method, with their header entries."""
     rows, queries, groups, described = {}, {}, {}, {}
     contributors = sorted({s.contributor for s in sequences})
     position = {name: n for n, name in enumerate(contributors)}
     member = torch.tensor([position[s.contributor] for s in sequences])
     for name, made in vectors.items():
-        codes, scales, unit = quantise(made.rows, made.tiers)
-        rows[f"{name}.codes"], rows[f"{name}.scales"], rows[f"{name}.norms"] = codes, scales, made.norms
+        rows[f"{name}.codes"], rows[f"{name}.scales"], rows[f"{name}.norms"] = made.rows.codes, made.rows.scales, made.norms
         queries[f"{name}.components"] = made.components.half()
-        width, sums = made.rows.shape[1], torch.zeros(len(contributors), made.rows.shape[1])
-        for at in range(0, len(codes), BLOCK):
-            block = unpack(codes[at : at + BLOCK], scales[at : at + BLOCK], unit, made.tiers)
-            sums.index_add_(0, member[at : at + BLOCK], block / made.norms[at : at + BLOCK, None].clamp_min(1e-30))
+        sums = torch.zeros(len(contributors), made.rows.width)
+        for at, block in made.rows.blocks():
+            lengths = made.norms[at : at + len(block), None].clamp_min(1e-30)
+            sums.index_add_(0, member[at : at + len(block)], block / lengths)
         groups[f"{name}.contributors"] = sums
-        described[name] = {"reads": made.reads, "components": width, "unit": unit,
-                           "tiers": [astuple(t) for t in made.tiers], "bytesPerRow": row_size(made.tiers)}
+        described[name] = {"reads": made.reads, "components": made.rows.width, "unit": made.rows.unit,
+                           "tiers": [astuple(t) for t in made.rows.tiers], "bytesPerRow": row_size(made.rows.tiers)}
     return rows, queries, groups, described, contributors
 
 

@@ -10,7 +10,7 @@ import torch
 
 from .components import BLOCK, principal_components
 from .feature_map import FeatureMap
-from .quantise import Tier
+from .quantise import Quantised
 from .rotation import MatrixRotation
 from .settings import Settings
 
@@ -28,13 +28,12 @@ class Features:
 
 @dataclass
 class RowVectors:
-    """reads: "whitened" or "raw", the features that a query is turned into; components (d, k); rows (N, k) float32;
-    tiers: at which width they are stored; norms (N): length of each row's vector before truncation."""
+    """reads: "whitened" or "raw", the features that a query is turned into; components (d, k); rows: N of k, as they are
+    stored; norms (N): length of each row's vector before truncation."""
 
     reads: str
     components: torch.Tensor
-    rows: torch.Tensor
-    tiers: tuple[Tier, ...]
+    rows: Quantised
     norms: torch.Tensor
 
 
@@ -42,8 +41,8 @@ NEEDS_RAW = ("datainf", "dot")
 
 
 def _vectors(reads: str, vectors: torch.Tensor, settings: Settings) -> RowVectors:
-    components, rows, kept = principal_components(vectors, settings.components, settings.row_bytes, settings.seed)
-    return RowVectors(reads, components, rows, kept, torch.linalg.vector_norm(vectors, dim=1))
+    components, rows = principal_components(vectors, settings.components, settings.row_bytes, settings.seed)
+    return RowVectors(reads, components, rows, torch.linalg.vector_norm(vectors, dim=1))
 
 
 def ekfac(features: Features, settings: Settings) -> RowVectors:

@@ -5,6 +5,7 @@ components are kept as fit, first at 8 bits, then at 4, then at 2 (docs/decision
 by a random rotation (fit.py), so that a row's numbers there are alike and near normal: below 8 bits the step is the one
 of least mean squared error for a normal variable (Max, 1960)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -65,15 +66,35 @@ def row_size(kept: tuple[Tier, ...]) -> int:
     return sum(t.size + SCALE_BYTES for t in kept)
 
 
-def quantise(rows: torch.Tensor, kept: tuple[Tier, ...]) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """(codes (N, bytes) uint8, scales (N, tiers) float16, unit): component = (code - centre) x scale x unit. `unit` is
-    global: it keeps the scales in float16's range. In blocks of rows, for their float64 copies."""
+@dataclass
+class Quantised:
+    """codes (N, bytes) uint8, scales (N, tiers) float16: component = (code - centre) x scale x unit. `unit` is global: it
+    keeps the scales in float16's range."""
+
+    codes: torch.Tensor
+    scales: torch.Tensor
+    unit: float
+    tiers: tuple[Tier, ...]
+
+    @property
+    def width(self) -> int:
+        """Components of a row."""
+        return sum(t.count for t in self.tiers)
+
+    def blocks(self) -> Iterator[tuple[int, torch.Tensor]]:
+        """(first row, rows as they come back (up to BLOCK, components) float32)."""
+        for at in range(0, len(self.codes), BLOCK):
+            yield at, unpack(self.codes[at : at + BLOCK], self.scales[at : at + BLOCK], self.unit, self.tiers)
+
+
+def quantise(rows: torch.Tensor, kept: tuple[Tier, ...]) -> Quantised:
+    """rows (N, components). In blocks of rows, for their float64 copies."""
     exact = torch.cat([_steps(block, kept) for block in rows.split(BLOCK)])
     positive = exact[exact > 0]
     unit = float(positive.median()) if len(positive) else 1.0
     scales = (exact / unit).clamp(max=60000.0).half()
     pairs = zip(rows.split(BLOCK), scales.split(BLOCK))
-    return torch.cat([_codes(block, scale.double() * unit, kept) for block, scale in pairs]), scales, unit
+    return Quantised(torch.cat([_codes(block, scale.double() * unit, kept) for block, scale in pairs]), scales, unit, kept)
 
 
 def _parts(block: torch.Tensor, kept: tuple[Tier, ...]) -> list[torch.Tensor]:

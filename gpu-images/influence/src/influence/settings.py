@@ -8,7 +8,7 @@ class Settings:
     """Defaults: EK-4cp of attribution.md B with more and narrower components, frozen before the second draw of the
     benchmark.
 
-    components      PCA directions kept per row, at most
+    components      PCA directions kept per row, at most: as many as 514 bytes hold at 2 bits
     row_bytes       bytes of a stored row: the components share them, at 8, 4 or 2 bits each (quantise.py)
     damping         lambda = damping x mean corrected eigenvalue of that matrix
     features        inner products are kept in this many numbers a row, over all checkpoints, while the components are
@@ -23,7 +23,7 @@ class Settings:
     window_tokens   longest window; never more than the model's context
     """
 
-    components: int = 1536
+    components: int = 2040
     row_bytes: int = 514
     damping: float = 0.1
     features: int = 32768
