@@ -15,7 +15,9 @@ import { bytesOf, readInto } from './whole-object.store.ts'
 import type { Withdrawals } from './withdrawals.store.ts'
 
 /** Of the worker's 2,048 MB: what is left holds one shard that is being read, the heap and the payout rule. */
-const SHELF_BYTES = 700 << 20
+const SHELF_BYTES = 1_400 << 20
+/** What an index takes when it is open, in files (measured: 2.8; docs/decisions/055). */
+const OPENED = 3
 /** Owners beyond this are not told apart: a stretch that so many rows of one shard hold is common language by any policy. */
 const MAX_OWNERS = 16_384
 
@@ -171,14 +173,18 @@ export class Library {
 
   async #index({ indexKey }: ProvenanceShard, loads: Loads): Promise<ProvenanceIndex> {
     const started = performance.now()
-    return this.#kept(indexKey, async (bytes) => {
-      // Straight into the index's own memory: a shard is never held twice.
-      const index = await loadIndexAsync(bytes, (memory) => readInto(this.#data, indexKey, memory))
-      loads.loaded++
-      loads.loadedBytes += bytes
-      loads.loadSeconds += (performance.now() - started) / 1000
-      return index
-    })
+    return this.#kept(
+      indexKey,
+      async (bytes) => {
+        // Straight into the index's own memory: a shard is never held twice.
+        const index = await loadIndexAsync(bytes, (memory) => readInto(this.#data, indexKey, memory))
+        loads.loaded++
+        loads.loadedBytes += bytes
+        loads.loadSeconds += (performance.now() - started) / 1000
+        return index
+      },
+      OPENED,
+    )
   }
 
   #table({ contributor }: VersionPart, { tableKey }: ProvenanceShard): Promise<RowTable> {
@@ -200,15 +206,16 @@ export class Library {
     })
   }
 
-  async #kept<Value>(key: string, load: (bytes: number) => Promise<Value>): Promise<Value> {
+  /** `times`: how many times the object's bytes its value takes in memory. */
+  async #kept<Value>(key: string, load: (bytes: number) => Promise<Value>, times = 1): Promise<Value> {
     const kept = this.#shelf.get<Value>(key)
     if (kept !== undefined) return kept
     const bytes = await bytesOf(this.#data, key)
-    if (bytes > this.#maxShardBytes)
+    if (bytes * times > this.#maxShardBytes)
       throw new OpenLedgerError('payload-too-large', `${key} has ${bytes} bytes: too many for this function.`)
-    this.#shelf.makeRoom(bytes)
+    this.#shelf.makeRoom(bytes * times)
     const value = await load(bytes)
-    this.#shelf.put(key, value, bytes)
+    this.#shelf.put(key, value, bytes * times)
     return value
   }
 }

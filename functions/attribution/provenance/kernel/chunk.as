@@ -22,8 +22,6 @@ const SPLITS: usize = memory.data(22 * 32 * 8, 8)
 /** The same for the two quarters of the first half and of the second (u32, i32 as the largest is 2^29 and a bit). */
 const FIRST_SPLITS: usize = memory.data(22 * 32 * 4, 8)
 const SECOND_SPLITS: usize = memory.data(22 * 32 * 4, 8)
-/** By two classes (12 bits): their ones, and from bit 10 on the bits of their offsets (u32). */
-const PAIRS: usize = memory.data(4096 * 4, 4)
 /** All quarters, by ones, then ascending (u16); where each number of ones begins; a quarter's offset within it. */
 let quarters: usize = 0
 const QUARTERS_FROM: usize = memory.data(18 * 4, 4)
@@ -56,11 +54,10 @@ export function prepareChunks(): void {
     const bits = few >= PLAIN_FROM ? CHUNK : 64 - <i32>clz<u64>(binomial(CHUNK, few) - 1)
     store<u8>(WIDTHS + <usize>k, few == 0 ? 0 : bits)
   }
-  for (let pair = 0; pair < 4096; pair++) {
-    const a = pair & 63
-    const b = pair >> 6
-    store<i32>(PAIRS + (<usize>pair << 2), (a + b) | ((width(a) + width(b)) << 10))
-  }
+  // What no row fills is larger than every offset.
+  memory.fill(SPLITS, 0x7f, 22 * 32 * 8)
+  memory.fill(FIRST_SPLITS, 0xff, 22 * 32 * 4)
+  memory.fill(SECOND_SPLITS, 0xff, 22 * 32 * 4)
   for (let k = 0; k < PLAIN_FROM; k++) {
     let before: u64 = 0
     let first: u64 = 0
@@ -92,14 +89,6 @@ export function prepareChunks(): void {
   }
 }
 
-/** The ones of four chunks, and from bit 10 on the bits of their offsets; `classes`: three bytes. */
-// @ts-ignore: decorator
-@inline
-export function sumOfFour(classes: usize): i32 {
-  const four = load<u32>(classes)
-  return load<i32>(PAIRS + (<usize>(four & 4095) << 2)) + load<i32>(PAIRS + (<usize>((four >> 12) & 4095) << 2))
-}
-
 // @ts-ignore: decorator
 @inline
 function split32(splits: usize, k: i32, j: i32): u32 {
@@ -115,12 +104,32 @@ function encodeHalf(bits: i32, splits: usize, rest: i32): u64 {
   return <u64>(split32(splits, k, j) + low * <u32>binomial(rest, k - j) + high)
 }
 
+// Which number of a row of splits is the last one up to an offset: all are compared, as a branch would be told wrong.
+
+// @ts-ignore: decorator
+@inline
+function lastUpTo32(row: usize, offset: u32): i32 {
+  const own = i32x4.splat(<i32>offset)
+  let upTo = i32x4.le_u(v128.load(row), own)
+  for (let i: usize = 16; i < 80; i += 16) upTo = i32x4.add(upTo, i32x4.le_u(v128.load(row + i), own))
+  const two = i64x2.add(upTo, i64x2.shr_u(upTo, 32))
+  return -1 - <i32>(i64x2.extract_lane(two, 0) + i64x2.extract_lane(two, 1))
+}
+
+// @ts-ignore: decorator
+@inline
+function lastUpTo64(row: usize, offset: u64): i32 {
+  const own = i64x2.splat(<i64>offset)
+  let upTo = i64x2.le_s(v128.load(row), own)
+  for (let i: usize = 16; i < 176; i += 16) upTo = i64x2.add(upTo, i64x2.le_s(v128.load(row + i), own))
+  return -1 - <i32>(i64x2.extract_lane(upTo, 0) + i64x2.extract_lane(upTo, 1))
+}
+
 // @ts-ignore: decorator
 @inline
 function decodeHalf(offset: u32, k: i32, splits: usize, rest: i32): u64 {
   if (k == 0) return 0
-  let j = 0
-  while (j < k && split32(splits, k, j + 1) <= offset) j++
+  const j = lastUpTo32(splits + (<usize>k << 7), offset)
   offset -= split32(splits, k, j)
   const each = <u32>binomial(rest, k - j)
   const low = offset / each
@@ -141,18 +150,16 @@ export function encodeChunk(bits: u64, ones: i32): u64 {
   return before + encodeHalf(<i32>rare, FIRST_SPLITS, 16) * binomial(31, few - j) + encodeHalf(<i32>(rare >> 32), SECOND_SPLITS, 15)
 }
 
-/** Bits 0 to `last` of a chunk (higher ones may be wrong). */
-export function decodeChunk(offset: u64, ones: i32, last: i32): u64 {
+/** The bits of a chunk. */
+export function decodeChunk(offset: u64, ones: i32): u64 {
   const few = min<i32>(ones, CHUNK - ones)
   if (few >= PLAIN_FROM) return offset
   const splits = SPLITS + (<usize>few << 8)
-  let j = 0
-  while (j < few && load<u64>(splits + (<usize>j << 3), 8) <= offset) j++
+  const j = lastUpTo64(splits, offset)
   offset -= load<u64>(splits + (<usize>j << 3))
   const each = binomial(31, few - j)
   const first = offset / each
-  let bits = decodeHalf(<u32>first, j, FIRST_SPLITS, 16)
-  if (last >= 32) bits |= decodeHalf(<u32>(offset - first * each), few - j, SECOND_SPLITS, 15) << 32
+  const bits = decodeHalf(<u32>first, j, FIRST_SPLITS, 16) | (decodeHalf(<u32>(offset - first * each), few - j, SECOND_SPLITS, 15) << 32)
   return ones == few ? bits : bits ^ ALL
 }
 

@@ -3,7 +3,7 @@
 export { encodeBlocks, packNumbers } from './encode'
 export { sortAndTransform } from './induce'
 export { heapTop, release, reserve } from './heap'
-export { openBlocks } from './rank'
+export { openBlocks } from './blocks'
 export { openRows, rowList, rowsOf, useTombstones } from './rows'
 export { count, openSpans, spans } from './spans'
 import { prepareChunks } from './chunk'

@@ -4,10 +4,11 @@
 // that share a long prefix are preceded by different bytes, so that they would have to walk one by one, all tell their row
 // (dense blocks, chosen by encode.as).
 
+import { firstOf, separator } from './blocks'
 import { loadBits } from './chunk'
-import { SAMPLE_BITS, SAMPLE_EVERY } from './transform'
 import { heapTop, release, reserve } from './heap'
-import { firstOf, LANES, partition, separator, stepAll } from './rank'
+import { LANES, partition, stepAll } from './rank'
+import { SAMPLE_BITS, SAMPLE_EVERY } from './transform'
 import { BLOCK } from './tree'
 
 let samples: usize = 0

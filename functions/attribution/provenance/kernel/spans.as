@@ -1,7 +1,8 @@
 // All maximal stretches of a query that occur: maximal-spans.ts tells how and why, line by line the same.
 
+import { separator, symbolOf } from './blocks'
 import { reserve } from './heap'
-import { rankBoth, rankHi, rankLo, separator, symbolOf } from './rank'
+import { rankBoth, rankHi, rankLo } from './rank'
 import { anyLive, tombstones } from './rows'
 
 /** First probe: chance matches in a few hundred MB of text end before about this many bytes. */
