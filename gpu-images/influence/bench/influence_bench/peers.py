@@ -23,12 +23,13 @@ _LIMIT_SECONDS = 900
 def environment(folder: Path) -> tuple[Path | None, str]:
     """(its interpreter, "") or (None, why there is none)."""
     python, done = folder / "bin" / "python", folder / "ready"
+    if not done.is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.create(folder, with_pip=True)
+    site = next((folder / "lib").glob("python*/site-packages"))
+    (site / "pinned.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")  # each time: a checkout may have moved
     if done.is_file():
         return python, ""
-    shutil.rmtree(folder, ignore_errors=True)
-    venv.create(folder, with_pip=True)
-    site = next((folder / "lib").glob("python*/site-packages"))
-    (site / "pinned.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     made = subprocess.run([python, "-m", "pip", "install", "--no-deps", "--no-input", "--disable-pip-version-check", "-q",
                            KRONFLUENCE, BERGSON, *_BESIDE], capture_output=True, text=True)
     if made.returncode:
