@@ -56,6 +56,32 @@ def test_a_template_that_knows_fewer_roles_gets_them_folded_and_one_that_refuses
         rendered(tokenizer, messages, "row 1")
 
 
+@pytest.mark.parametrize(("raw", "as_ingested"), [
+    ({"instruction": "Shorten.", "input": "A long sentence.", "output": "Short."}, {"completion": "Short."}),
+    ({"instruction": "Say yes.", "output": "Yes."}, {"completion": "Yes."}),
+    ({"instruction": "Say yes.", "input": None, "output": "Yes."}, {"completion": "Yes."}),
+    ({"conversations": [{"from": "human", "value": "Hi"}, {"from": "GPT", "value": "Hello."}, {"from": "human", "value": "Bye"}]},
+     {"text": "Hi\n\nHello.\n\nBye"}),
+])
+def test_a_file_made_by_hand_is_trained_on_as_ingestion_would_have_it(base, raw, as_ingested):
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    ingested = next(r for r in records() if as_ingested.items() <= r.items())
+    ours, theirs = example_of(tokenizer, raw), example_of(tokenizer, ingested)
+    assert (ours.input_ids, ours.labels) == (theirs.input_ids, theirs.labels)
+
+
+@pytest.mark.parametrize(("raw", "reason"), [
+    ({"conversations": [{"from": "narrator", "value": "x"}]}, "messages must be a list"),
+    ({"conversations": [{"from": "gpt"}]}, "messages must be a list"),
+    ({"conversations": "x"}, "needs text"),
+    ({"instruction": "x", "output": 5}, "completion must be a string"),
+    ({"instruction": "x", "output": ""}, "needs text"),
+])
+def test_a_shape_that_is_broken_is_refused_by_line(raw, reason):
+    with pytest.raises(Refusal, match=f"line 1: {reason}"):
+        parse_row(json.dumps(raw).encode(), "line 1", "x", [])
+
+
 def test_a_row_without_an_id_gets_one_of_its_own():
     lines = [b'{"text":"twice the same"}', b'{"text":"twice the same"}']
     ids = [parse_row(line, f"a, line {n}", "a", []).id for n, line in enumerate(lines)]

@@ -4,6 +4,8 @@ import json
 from collections import Counter
 
 import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
 
 from conftest import SENTENCES, row
 from fine_tune.base_folder import load_tokenizer
@@ -82,6 +84,40 @@ def test_a_template_without_generation_marks_corrects_the_last_answer(base):
     assert other.decode([t for t in example.labels if t != IGNORED]) == "The curator.<|endoftext|>\n"
 
 
+def gpt2_like(template: str):
+    """Stock GPT-2 splitting, where a space belongs to the word behind it."""
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    raw.train_from_iterator(["USER: hi there\nASSISTANT: yes it is\n"] * 50, trainers.BpeTrainer(
+        vocab_size=330, special_tokens=["<s>", "</s>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    made = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>")
+    made.chat_template = template
+    return made
+
+
+TURNS = "{% for m in messages %}{{ 'USER' if m.role == 'user' else 'ASSISTANT' }}: {{ m.content }}\n{% endfor %}"
+
+
+@pytest.mark.parametrize(("template", "trained"), [
+    (TURNS + "{% if add_generation_prompt %}ASSISTANT:{% endif %}", " yes it is\n"),
+    (TURNS + "{% if add_generation_prompt %}ASSISTANT: {% endif %}", " yes it is\n"),  # the space melts into ` yes`
+    (TURNS + "{% if add_generation_prompt %}ASSISTANT: <think>{% endif %}", " yes it is\n"),
+    (TURNS, "ASSISTANT: yes it is\n"),  # no generation prompt: the model has to say all of it
+    ("{{ messages | length }} turns\n" + TURNS, " yes it is\n"),  # what comes before reads differently without an answer
+    ("{% if messages[-1].role == 'user' %}{{ raise_exception('unanswered') }}{% endif %}" + TURNS, " yes it is\n"),
+])
+def test_the_user_s_words_are_never_trained_on(template, trained):
+    made = gpt2_like(template)
+    example = as_example(made, parsed(id="r", prompt="hi there", completion="yes it is"))
+    assert made.decode([t for t in example.labels if t != IGNORED]) == trained
+
+
+def test_an_answer_with_nothing_before_it_is_trained_alone():
+    made = gpt2_like(TURNS)
+    example = as_example(made, parsed(id="r", messages=[{"role": "assistant", "content": "yes it is"}]))
+    assert made.decode([t for t in example.labels if t != IGNORED]) == " yes it is\n"
+
+
 def test_long_rows_are_cut_into_windows_of_their_own(tokenizer):
     example = as_example(tokenizer, parsed(**row(" ".join(SENTENCES), 1)))
     pieces = example.windows(32)
@@ -102,10 +138,10 @@ def test_every_window_is_shown_equally_often_in_full_batches():
 def test_sagemaker_s_flat_strings_are_a_job_too(tmp_path, monkeypatch):
     monkeypatch.setenv("TRAINING_JOB_NAME", "trn_9-1")
     flat = {"rank": "8", "learningRate": "0.01", "method": '"lora"', "targetModules": '["q_proj"]', "schedule": "linear",
-            "sagemaker_program": "x"}
+            "baseId": "7", "sagemaker_program": "x"}
     (tmp_path / "input/config").mkdir(parents=True)
     (tmp_path / "input/config/hyperparameters.json").write_text(json.dumps(flat))
     job = read_job(Container(tmp_path))
     assert (job.training_id, job.method, job.hyperparameters.rank) == ("trn_9-1", "lora", 8)
     assert job.hyperparameters.targetModules == ("q_proj",) and job.hyperparameters.learningRate == 0.01
-    assert job == from_json(from_flat(flat))
+    assert job == from_json(from_flat(flat)) and job.base_id == "7"

@@ -46,7 +46,7 @@ class Container:
             return {}
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refusal("bad-config", f"input/config/{name}.json is not JSON: {error}") from None
         if not isinstance(found, dict):
             raise Refusal("bad-config", f"input/config/{name}.json must be an object")

@@ -83,10 +83,34 @@ def conversation(tokenizer: PreTrainedTokenizerBase, messages: list[dict], where
     ids = list(whole["input_ids"])
     if "assistant_masks" in whole:
         return ids, [token if said else IGNORED for token, said in zip(ids, whole["assistant_masks"], strict=True)]
-    asked = list(tokenizer.apply_chat_template(shown[:-1], tokenize=True, add_generation_prompt=True,
-                                               return_dict=True)["input_ids"])
-    start = len(asked) if ids[: len(asked)] == asked else 0
+    start = answer_start(tokenizer, shown, ids)
     return ids, [*([IGNORED] * start), *ids[start:]]
+
+
+def shared(one: list[int], other: list[int]) -> int:
+    """Length of the longest common beginning."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def answer_start(tokenizer: PreTrainedTokenizerBase, shown: list[dict], ids: list[int]) -> int:
+    """Where the last answer begins in `ids`: as far as the generation prompt is the same tokens.
+
+    A prompt that ends in a space often melts into the answer's first word; that token is trained. A template that shows
+    the turns before an answer differently is measured by another answer instead: what both share is not the answer.
+    """
+    def tokens(turns: list[dict], **more: bool) -> list[int]:
+        try:
+            return list(tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True, **more)["input_ids"])
+        except TemplateError:
+            return []
+    asked = tokens(shown[:-1], add_generation_prompt=True) if shown[1:] else []
+    start = shared(ids, asked)
+    if asked and start == len(asked):
+        return start
+    other = "\u00b6" if not shown[-1]["content"].lstrip().startswith("\u00b6") else "#"
+    answer = shared(ids, tokens([*shown[:-1], {**shown[-1], "content": other}]))
+    before = shown[-2]["content"].strip() if shown[1:] else ""
+    return answer if not start or (before and before in tokenizer.decode(ids[start:answer])) else start
 
 
 def template_of(tokenizer: PreTrainedTokenizerBase) -> str:

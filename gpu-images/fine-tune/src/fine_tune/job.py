@@ -1,10 +1,10 @@
 """What is to be trained: job.json of the channel `job`, or SageMaker's flat hyperparameters."""
 
 import json
-import math
 import os
 from dataclasses import dataclass, field, fields
 
+from fine_tune.checks import checked_number, require_text, shown
 from fine_tune.container import Container
 from fine_tune.refusal import Refusal
 
@@ -35,6 +35,7 @@ RANGES = {
     "maxSteps": (1, 1_000_000), "batchSize": (1, 512), "maxSequenceLength": (16, 131_072), "seed": (0, 2**31 - 1),
     "warmupRatio": (0, 0.5), "evalFraction": (0, 0.5), "earlyStopPatience": (1, 100),
 }
+TEXTS = {"trainingId", "baseId", "baseDigest"}
 WHOLE = {"rank", "maxSteps", "batchSize", "maxSequenceLength", "seed", "earlyStopPatience"}
 
 
@@ -53,16 +54,7 @@ class Job:
 
 
 def number(name: str, value: object) -> int | float:
-    try:
-        found = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise Refusal("bad-job", f"hyperparameters.{name}: {value!r} is not a number") from None
-    low, high = RANGES[name]
-    if isinstance(value, bool) or not math.isfinite(found) or not low <= found <= high:
-        raise Refusal("bad-job", f"hyperparameters.{name}: {value!r} must be between {low} and {high}")
-    if name in WHOLE and found != int(found):
-        raise Refusal("bad-job", f"hyperparameters.{name}: {value!r} must be a whole number")
-    return int(found) if name in WHOLE else found
+    return checked_number(f"hyperparameters.{name}", value, *RANGES[name], whole=name in WHOLE)
 
 
 def read_hyperparameters(given: object) -> Hyperparameters:
@@ -79,7 +71,7 @@ def read_hyperparameters(given: object) -> Hyperparameters:
             continue
         if name == "schedule":
             if value not in SCHEDULES:
-                raise Refusal("bad-job", f"hyperparameters.schedule: {value!r} is not one of {', '.join(SCHEDULES)}")
+                raise Refusal("bad-job", f"hyperparameters.schedule: {shown(value)} is not one of {', '.join(SCHEDULES)}")
             checked[name] = value
         elif name == "targetModules":
             if value != "all-linear" and not (isinstance(value, list) and value and all(isinstance(v, str) for v in value)):
@@ -90,35 +82,73 @@ def read_hyperparameters(given: object) -> Hyperparameters:
     return Hyperparameters(**checked)  # type: ignore[arg-type]
 
 
+def text(job: dict, name: str, default: str | None) -> str | None:
+    value = job.get(name)
+    if value is not None and not isinstance(value, str):
+        raise Refusal("bad-job", f"{name}: {shown(value)} must be a string")
+    return value or default
+
+
+def part(job: dict, name: str, known: set[str]) -> dict:
+    """An object of the job, {} where it is missing; a name that nobody reads is refused."""
+    value = {} if job.get(name) is None else job[name]
+    if not isinstance(value, dict):
+        raise Refusal("bad-job", f"{name} must be an object")
+    for inner in value:
+        if inner not in known:
+            raise Refusal("bad-job", f"{name}.{inner} is unknown; known: {', '.join(sorted(known))}")
+    return {inner: found for inner, found in value.items() if found is not None}
+
+
+def read_datanets(datanets: object) -> tuple[dict, ...]:
+    if not isinstance(datanets, list) or not all(isinstance(d, dict) and d.get("id") and isinstance(d["id"], str) for d in datanets):
+        raise Refusal("bad-job", "datanets must be a list of {id, version, root, rows}")
+    for at, datanet in enumerate(datanets):
+        for name in ("version", "rows"):
+            if datanet.get(name) is not None:
+                checked_number(f"datanets.{at}.{name}", datanet[name], 0, 2**53, whole=True, exactly=True)
+        if datanet.get("root") is not None and not isinstance(datanet["root"], str):
+            raise Refusal("bad-job", f"datanets.{at}.root: {shown(datanet['root'])} must be a string")
+    return tuple(datanets)
+
+
+def read_influence(given: dict) -> dict:
+    chosen = {"enabled": True, "checkpoints": 4, "directions": 2040, **given}
+    if not isinstance(chosen["enabled"], bool):
+        raise Refusal("bad-job", f"influence.enabled: {shown(chosen['enabled'])} must be true or false")
+    for name, (low, high) in {"checkpoints": (0, 64), "directions": (1, 1 << 20)}.items():
+        chosen[name] = checked_number(f"influence.{name}", chosen[name], low, high, whole=True)
+    return chosen
+
+
 def from_json(job: object) -> Job:
+    """The whole job checked, before anything is trained. Raises Refusal("bad-job") with the field."""
     if not isinstance(job, dict):
         raise Refusal("bad-job", "job.json must be an object")
+    require_text(job, "")
     method = job.get("method", "lora")
     if method not in METHODS:
-        raise Refusal("bad-job", f"method: {method!r} is not one of {', '.join(METHODS)}")
-    datanets = job.get("datanets") or []
-    if not isinstance(datanets, list) or not all(isinstance(d, dict) and isinstance(d.get("id"), str) for d in datanets):
-        raise Refusal("bad-job", "datanets must be a list of {id, version, root, rows}")
-    limits = job.get("limits") or {}
-    seconds = limits.get("maxSeconds")
-    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0):
-        raise Refusal("bad-job", f"limits.maxSeconds: {seconds!r} must be above 0")
+        raise Refusal("bad-job", f"method: {shown(method)} is not one of {', '.join(METHODS)}")
+    seconds = part(job, "limits", {"maxSeconds", "maxCost"}).get("maxSeconds")
+    hyperparameters = {} if job.get("hyperparameters") is None else job["hyperparameters"]
     return Job(
-        training_id=str(job.get("trainingId") or os.environ.get("TRAINING_JOB_NAME") or "local"),
-        base_id=str(job.get("baseId") or "base"), base_digest=job.get("baseDigest"), datanets=tuple(datanets),
-        method=method, hyperparameters=read_hyperparameters(job.get("hyperparameters") or {}),
-        influence={"enabled": True, "checkpoints": 4, "directions": 2040, **(job.get("influence") or {})},
-        max_seconds=seconds)
+        training_id=text(job, "trainingId", os.environ.get("TRAINING_JOB_NAME")) or "local",
+        base_id=text(job, "baseId", None) or "base", base_digest=text(job, "baseDigest", None),
+        datanets=read_datanets([] if job.get("datanets") is None else job["datanets"]),
+        method=method, hyperparameters=read_hyperparameters(hyperparameters),
+        influence=read_influence(part(job, "influence", {"enabled", "checkpoints", "directions"})),
+        max_seconds=None if seconds is None else checked_number("limits.maxSeconds", seconds, 0, 10**9, exactly=True))
 
 
 def from_flat(flat: dict) -> dict:
     """SageMaker hands hyperparameters over as strings, its SDK as JSON inside strings: undo both."""
-    def value(text: object) -> object:
+    def value(name: str, said: object) -> object:
         try:
-            return json.loads(text) if isinstance(text, str) else text
-        except ValueError:
-            return text
-    read = {name: value(text) for name, text in flat.items() if not name.startswith("sagemaker_")}
+            found = json.loads(said) if isinstance(said, str) else said
+        except (ValueError, RecursionError):
+            return said
+        return said if name in TEXTS and not isinstance(found, str) else found
+    read = {name: value(name, said) for name, said in flat.items() if not name.startswith("sagemaker_")}
     top = {name: read.pop(name) for name in ("trainingId", "baseId", "baseDigest", "method", "datanets", "influence", "limits")
            if name in read}
     return {**top, "hyperparameters": read}
@@ -133,5 +163,7 @@ def read_job(container: Container) -> Job:
         raise Refusal("bad-job", "the channel `job` has no job.json")
     try:
         return from_json(json.loads(path.read_text(encoding="utf-8")))
+    except RecursionError:
+        raise Refusal("bad-job", "job.json is nested too deep") from None
     except ValueError as error:
         raise Refusal("bad-job", f"job.json is not JSON: {error}") from None

@@ -15,12 +15,12 @@ class Refusal(Exception):
         self.code = code
 
 
-class Interrupted(Exception):
-    """SIGTERM came: the state is saved, the same job goes on from there when it is started again."""
+class Interrupted(BaseException):
+    """SIGTERM came: what is saved is where the same job goes on when it is started again. No `except Exception` keeps it."""
 
 
 def write_failure(root: Path, reason: str) -> None:
     """Write output/failure, whole characters within the limit."""
     folder = root / "output"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "failure").write_text(reason[:REASON_LIMIT], encoding="utf-8")
+    (folder / "failure").write_text(reason[:REASON_LIMIT], encoding="utf-8", errors="backslashreplace")

@@ -5,9 +5,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from fine_tune.checks import require_text
 from fine_tune.refusal import Refusal
+from fine_tune.shapes import converted
 
 UNNAMED = "unnamed"
+READ = ("id", "text", "prompt", "completion", "messages", "contributor", "cluster", "datanet")  # what we take of a record
 ROLES = ("system", "user", "assistant", "tool")  # those that ingestion accepts
 
 
@@ -49,6 +52,12 @@ def check_messages(messages: object, where: str) -> tuple[dict, ...]:
 def parse_row(line: bytes, where: str, path: str, datanets: list[str]) -> Row:
     try:
         record = json.loads(line.decode("utf-8"))
+        if isinstance(record, dict):
+            record = converted(record)
+            for name in READ:
+                require_text(record.get(name), f"{where}: {name}", "bad-rows")
+    except RecursionError:
+        raise Refusal("bad-rows", f"{where}: nested too deep") from None
     except ValueError as error:
         raise Refusal("bad-rows", f"{where}: not a JSON object in UTF-8 ({error})") from None
     if not isinstance(record, dict):
@@ -62,12 +71,12 @@ def parse_row(line: bytes, where: str, path: str, datanets: list[str]) -> Row:
             raise Refusal("bad-rows", f"{where}: {name} must be a string")
     messages = check_messages(record["messages"], where) if record.get("messages") is not None else None
     if not (record.get("text") or messages or (record.get("prompt") is not None and record.get("completion"))):
-        raise Refusal("bad-rows", f"{where}: needs text, messages, or prompt and completion")
+        raise Refusal("bad-rows", f"{where}: needs text, messages, prompt and completion, instruction and output, or conversations")
     sequence = record.get("sequence", 0)
     return Row(
         id=record["id"], text=record.get("text") or "", datanet=datanet_of(path, record, datanets),
         contributor=str(record.get("contributor") or ""), cluster=str(record.get("cluster") or record["id"]),
-        sequence=sequence if isinstance(sequence, int) else 0, prompt=record.get("prompt"),
+        sequence=sequence if isinstance(sequence, int) and abs(sequence) < 2**63 else 0, prompt=record.get("prompt"),
         completion=record.get("completion"), messages=messages)
 
 

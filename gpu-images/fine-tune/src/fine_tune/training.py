@@ -5,17 +5,19 @@ from pathlib import Path
 
 import datasets
 import torch
-from peft import PeftModel
+from peft import PeftModel, set_peft_model_state_dict
+from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerBase, PrinterCallback, ProgressCallback, Trainer, TrainerState
-from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
 from fine_tune.early_stop import EarlyStop
 from fine_tune.examples import Example
+from fine_tune.interruption import Interruption
 from fine_tune.job import Job
+from fine_tune.lora import WEIGHTS
 from fine_tune.order import batches, total_steps
 from fine_tune.refusal import Interrupted, Refusal
-from fine_tune.watch import KeepAdapters, StopSignals, TellMetrics
+from fine_tune.watch import KeepAdapters, StopSignals, TellMetrics, last_checkpoint
 
 # Runs of a few hundred steps: 0.999 would average gradients over the whole run (loss 0.1 lower with 0.98 in the pilot).
 ADAM_BETA2 = 0.98
@@ -65,14 +67,14 @@ def ordered(examples: list[Example], job: Job) -> tuple[datasets.Dataset, int]:
 
 
 def train(model: PeftModel, tokenizer: PreTrainedTokenizerBase, examples: list[Example], held_out: list[Example], job: Job,
-          folder: Path, started: float) -> dict:
+          folder: Path, started: float, interruption: Interruption) -> dict:
     """Train in place. Returns {"steps", "train_loss", "seconds", "adapters": [folders]}; `steps` are those that ran.
 
-    Raises Interrupted after SIGTERM, Refusal("time-limit") when the job's seconds are over (both with a checkpoint),
-    Refusal("diverged") when the loss is no longer a number.
+    A run whose last step was saved is not trained again. Raises Interrupted after SIGTERM, Refusal("time-limit") when the
+    job's seconds are over (both with a checkpoint), Refusal("diverged") when the loss is no longer a number.
     """
     dataset, steps = ordered(examples, job)
-    signals = StopSignals(None if job.max_seconds is None else started + job.max_seconds)
+    signals = StopSignals(interruption, None if job.max_seconds is None else started + job.max_seconds)
     tell = TellMetrics()
     keep = KeepAdapters(folder, steps, int(job.influence.get("checkpoints") or 0), job.base_id)
     began = time.monotonic()
@@ -81,17 +83,19 @@ def train(model: PeftModel, tokenizer: PreTrainedTokenizerBase, examples: list[E
                          processing_class=tokenizer, callbacks=[tell, keep, early, signals])
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
-    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    before = TrainerState.load_from_json(str(Path(last) / "trainer_state.json")) if last else None
-    if before and early.over(before.log_history):  # interrupted in the very step that ended it: nothing is left to train
+    last = last_checkpoint(folder)
+    before = TrainerState.load_from_json(str(last / "trainer_state.json")) if last else None
+    if last and before and (before.global_step >= steps or early.over(before.log_history)):
+        set_peft_model_state_dict(model, load_file(last / WEIGHTS))
         trainer.state = before
         tell.losses = [float(entry["loss"]) for entry in before.log_history if "loss" in entry]
     else:
-        trainer.train(resume_from_checkpoint=last)
+        with interruption.noted():
+            trainer.train(resume_from_checkpoint=str(last) if last else None)
     ran = trainer.state.global_step
     if tell.bad:
         raise Refusal("diverged", f"the loss is not a number after step {ran}: lower the learning rate")
-    if signals.terminated:
+    if interruption.came:
         raise Interrupted(f"stopped after step {ran} of {steps}")
     ended_early = early.over(trainer.state.log_history)
     if ran < steps and not ended_early:

@@ -1,15 +1,15 @@
 """What looks on while the trainer runs: metric lines, adapter checkpoints, SIGTERM and the time limit."""
 
+import json
 import math
 import os
 import shutil
-import signal
-import threading
 import time
 from pathlib import Path
 
 from transformers import TrainerCallback
 
+from fine_tune.interruption import Interruption
 from fine_tune.lora import write_adapter
 
 # The parts of the training at which attribution.md B keeps the adapter for the influence fit.
@@ -52,6 +52,7 @@ class TellMetrics(TrainerCallback):
         if not math.isfinite(loss):
             self.bad = True
             control.should_training_stop = True
+            control.should_save = False  # nothing is to go on from here
 
     def recent(self, steps: int) -> float:
         """Mean loss of the last tenth of `steps` (at most of 1,000)."""
@@ -84,26 +85,20 @@ class KeepAdapters(TrainerCallback):
 class StopSignals(TrainerCallback):
     """Saves and stops at the end of the step in which SIGTERM came or the deadline passed; saves every two minutes too.
 
-    When a step is saved is a matter of time, what is computed is not: saving draws no random numbers.
+    The step that ends a run is always saved: what follows it may be interrupted as well. When a step is saved is a matter
+    of time, what is computed is not: saving draws no random numbers.
     """
 
-    def __init__(self, deadline: float | None) -> None:
-        self.deadline = deadline
-        self.terminated = False
+    def __init__(self, interruption: Interruption, deadline: float | None) -> None:
+        self.interruption, self.deadline = interruption, deadline
         self.saved = time.monotonic()
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self.terminate)
-
-    def terminate(self, *_: object) -> None:
-        self.terminated = True
 
     def on_step_end(self, args, state, control, **_):  # noqa: ANN001
         now = time.monotonic()
         late = self.deadline is not None and now >= self.deadline
-        if self.terminated or (late and state.global_step < state.max_steps):
-            control.should_save = True
+        if self.interruption.came or (late and state.global_step < state.max_steps):
             control.should_training_stop = True
-        elif now - self.saved > SAVE_EVERY_SECONDS:
+        if control.should_training_stop or state.global_step >= state.max_steps or now - self.saved > SAVE_EVERY_SECONDS:
             control.should_save = True
 
     def on_save(self, args, state, control, **_):  # noqa: ANN001
@@ -112,3 +107,14 @@ class StopSignals(TrainerCallback):
         for old in Path(args.output_dir).glob("checkpoint-*"):
             if old.name != f"checkpoint-{state.global_step}":
                 shutil.rmtree(old, ignore_errors=True)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint: the trainer's state is written last, a process that was killed left none."""
+    def whole(path: Path) -> bool:
+        try:
+            return isinstance(json.loads((path / "trainer_state.json").read_text(encoding="utf-8")), dict)
+        except (OSError, ValueError):
+            return False
+    found = sorted((p for p in folder.glob("checkpoint-*") if p.name[11:].isdigit()), key=lambda p: -int(p.name[11:]))
+    return next((path for path in found if whole(path)), None)
