@@ -75,7 +75,8 @@ export class ModelBook {
 
   /**
    * Points a name of `owner` at adapters of `owner`, in one conditional write. Throws `not-found` for a name or adapter that
-   * is not the owner's, `stale-version` when the name points elsewhere than `expect`, or moved while this was looked at.
+   * is not the owner's, `stale-version` when the name points elsewhere than `expect`, or changed in any way while this was
+   * looked at.
    */
   async point(name: string, owner: string, { adapterId, canary, expect }: PromoteName): Promise<AdapterNameRecord> {
     const record = await this.name(name)
@@ -94,7 +95,7 @@ export class ModelBook {
         AdapterNameRecord,
         keys.name(name),
         { adapterId, canary, history: [...record.history, ...fresh] },
-        { owner, adapterId: record.adapterId },
+        asRead(record),
       )
     } catch (error) {
       if (!(error instanceof OpenLedgerError) || error.code !== 'wrong-state') throw error
@@ -104,27 +105,35 @@ export class ModelBook {
 
   /** Writes the immutable adapter, then points its name at it. Running it again changes nothing. */
   async register(adapter: Adapter): Promise<void> {
-    await this.#records.create(keys.adapter(adapter.id), adapter).catch(unlessThere)
-    const key = keys.name(adapter.name)
-    const first = {
-      name: adapter.name,
-      adapterId: adapter.id,
-      owner: adapter.owner,
-      history: [adapter.id],
-      createdAt: adapter.createdAt,
-    }
+    await this.#records.create(keys.adapter(adapter.id), adapter).catch(unless('already-exists'))
+    // Whoever moves the name meanwhile is not overwritten: looked at again, until the write is upon what was read.
+    while (!(await this.#pointAt(adapter).catch(unless('already-exists', 'wrong-state'))));
+  }
+
+  /** True when the name points at the adapter. Throws `already-exists` or `wrong-state` when another was faster. */
+  async #pointAt({ id, name, owner, createdAt }: Adapter): Promise<boolean> {
+    const key = keys.name(name)
     const record = await this.#records.find(AdapterNameRecord, key)
-    if (!record)
-      return this.#records.create(key, first, { partition: listing.names, sort: adapter.name }).catch(unlessThere)
-    if (record.adapterId === adapter.id) return
-    await this.#records.change(
-      AdapterNameRecord,
-      key,
-      { adapterId: adapter.id, history: [...record.history.filter((id) => id !== adapter.id), adapter.id] },
-      { owner: adapter.owner, adapterId: record.adapterId },
-    )
+    if (record && record.owner !== owner)
+      throw new OpenLedgerError('forbidden', `name: ${name} belongs to somebody else`, { param: 'name' })
+    if (!record) {
+      const first = { name, adapterId: id, owner, history: [id], createdAt }
+      await this.#records.create(key, first, { partition: listing.names, sort: name })
+    } else if (record.adapterId !== id) {
+      const history = [...record.history.filter((before) => before !== id), id]
+      await this.#records.change(AdapterNameRecord, key, { adapterId: id, history }, asRead(record))
+    }
+    return true
   }
 }
+
+/** Names change under this expectation only: all that a change may touch is as it was read. An array is one of its values. */
+const asRead = ({ owner, adapterId, canary, history }: AdapterNameRecord): Record<string, unknown> => ({
+  owner,
+  adapterId,
+  canary: canary ?? null,
+  history: [history],
+})
 
 /** Manifests of the Datanet versions that a recipe names; a version that is not there is the caller's error. */
 export const recipeVersions = (data: Objects, recipe: Recipe): Promise<DatanetVersion[]> =>
@@ -142,6 +151,8 @@ export const recipeVersions = (data: Objects, recipe: Recipe): Promise<DatanetVe
     }),
   )
 
-const unlessThere = (error: unknown): void => {
-  if (!(error instanceof OpenLedgerError) || error.code !== 'already-exists') throw error
-}
+const unless =
+  (...codes: OpenLedgerError['code'][]) =>
+  (error: unknown): void => {
+    if (!(error instanceof OpenLedgerError) || !codes.includes(error.code)) throw error
+  }
