@@ -82,7 +82,7 @@ test('of two who change a name at once one is told to look again, and nobody is 
 
 test('whoever was told that it is done stands in the history, and the last of them is what the name says', async () => {
   let run = 0
-  const wish = fc.record({ at: fc.constantFrom(...'abcdef'), canary: fc.option(fc.constantFrom(...'ABCDEF')) })
+  const wish = fc.record({ at: fc.constantFrom(...'0ab'), canary: fc.option(fc.constantFrom(...'BCD')) })
   await fc.assert(
     fc.asyncProperty(fc.array(wish, { minLength: 2, maxLength: 5 }), async (wishes) => {
       const name = `shop/run-${run++}`
@@ -104,7 +104,7 @@ test('whoever was told that it is done stands in the history, and the last of th
         for (const one of [adapterId, ...(canary ? [canary.adapterId] : [])]) expect(record.history).toContain(one)
       expect(kept.map(({ adapterId, canary }) => [adapterId, canary])).toContainEqual([record.adapterId, record.canary])
     }),
-    { numRuns: 20 },
+    { numRuns: 40 },
   )
 })
 
