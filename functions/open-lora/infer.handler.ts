@@ -54,7 +54,7 @@ const ports: Ports = {
   release: (hold) => balances.release(hold, hold.amount),
   settle: (hold, bill) => balances.settle(hold, bill),
   ask: async (served, body) => {
-    const secret = await inferenceSecret(env.INFERENCE_SECRET_ARN, now().getTime())
+    const secret = (afresh: boolean) => inferenceSecret(env.INFERENCE_SECRET_ARN, now().getTime(), afresh)
     const wake = async () => {
       await days.requireLeft(Number(env.HOSTING_DAILY_HOURS), now())
       await wakePool(env.WAKE_STATE_MACHINE_ARN, served.pool, seconds())

@@ -13,13 +13,14 @@ const client = new SageMakerRuntimeClient({ maxAttempts: 1 })
  * Asks the shards in the adapter's own order until one takes the request, always by response stream: a buffered invoke
  * ends at 60 s. Yields the bytes of the reply as they come. Refusals of the serving image keep their meaning; on 429, 503
  * and a shard that is down the next one is asked. A shard that is not there at all is woken, and so is a pool without any;
- * where it may not be woken now, and no other shard answers, `wake`'s reason is the answer.
+ * where it may not be woken now, and no other shard answers, `wake`'s reason is the answer. A signature that is refused is
+ * ours to mend: the secret is read afresh once, and it is never the caller who is told that the request was wrong.
  */
 export const askInOrder = async (
   shards: string[],
   adapterId: string,
   body: string,
-  by: { secret: string; nowSeconds: number; wake: () => Promise<void> },
+  by: { secret: (afresh: boolean) => Promise<string>; nowSeconds: number; wake: () => Promise<void> },
   ask = askEndpoint,
 ): Promise<AsyncIterable<Uint8Array>> => {
   let last: unknown = wakingUp()
@@ -29,9 +30,16 @@ export const askInOrder = async (
     if (!woken) await by.wake().catch((error) => (refused = error))
     woken = true
   }
+  let afresh = false
+  const signed = async (endpoint: string) =>
+    ask(endpoint, body, customAttributes(body, await by.secret(afresh), by.nowSeconds))
   for (const endpoint of shardOrder(adapterId, shards)) {
     try {
-      return await ask(endpoint, body, customAttributes(body, by.secret, by.nowSeconds))
+      return await signed(endpoint).catch((error) => {
+        if (afresh || !(error instanceof SignatureRefused)) throw error
+        afresh = true
+        return signed(endpoint)
+      })
     } catch (error) {
       last = error
       if (!(error instanceof OpenLedgerError) || !['overloaded', 'waking-up', 'unavailable'].includes(error.code))
@@ -41,6 +49,13 @@ export const askInOrder = async (
   }
   if (shards.length === 0) await wake()
   throw refused ?? last
+}
+
+/** The secret was rotated, and one of the two sides does not know yet. */
+class SignatureRefused extends OpenLedgerError {
+  constructor(cause: unknown) {
+    super('unavailable', 'The model cannot answer now; try again.', { retryAfter: 5, cause })
+  }
 }
 
 const wakingUp = (cause?: unknown) =>
@@ -71,7 +86,8 @@ async function* payload(parts: AsyncIterable<ResponseStream>): AsyncGenerator<Ui
   }
 }
 
-const servingError = (error: unknown): OpenLedgerError => {
+/** What SageMaker says of an invocation, in the words of the API. */
+export const servingError = (error: unknown): OpenLedgerError => {
   const {
     name,
     OriginalStatusCode: status,
@@ -87,6 +103,7 @@ const servingError = (error: unknown): OpenLedgerError => {
   const said = refusal(message)
   if (status === 429 || status === 503)
     return new OpenLedgerError('overloaded', 'The model is busy; try again.', { retryAfter: 2, cause: error })
+  if (status === 401) return new SignatureRefused(error)
   if (status === 404) return new OpenLedgerError('model-not-found', said.message, { param: 'model', cause: error })
   if (status !== undefined && status >= 400 && status < 500)
     return new OpenLedgerError(

@@ -148,7 +148,7 @@ describe('the router', () => {
       woken++
       if (limit) throw limit
     }
-    const by = { secret: 's', nowSeconds: 0, wake }
+    const by = { secret: async () => 's', nowSeconds: 0, wake }
     return { asked, woken: () => woken, go: () => askInOrder(pool, 'x', '{}', by, ask) }
   }
   const busy = new OpenLedgerError('overloaded', 'busy')
