@@ -55,10 +55,15 @@ export const Config = z.strictObject({
       maxEndpoints: z.number().int().min(1).max(100).default(4),
       /** Endpoints of each pool (base model and rank bucket); adapters are spread over them. */
       shards: z.number().int().min(1).max(20).default(1),
-      /** The account's quota of this instance type for endpoints (Service Quotas console); 0: SageMaker itself refuses. */
+      /**
+       * The account's quota of this instance type for endpoints (Service Quotas console): before an endpoint is made, the
+       * instances of this type that all endpoints of the account run are counted. 0: only SageMaker itself refuses.
+       */
       accountQuota: z.number().int().min(0).default(0),
       /** Instance-hours a day (UTC), influence included: when they are spent no endpoint is made before midnight. 0: no limit. */
       dailyInstanceHours: z.number().int().min(0).default(0),
+      /** What runs when they are spent. finish: it serves on while it is asked. stop: serving endpoints are taken down. */
+      overBudget: z.enum(['finish', 'stop']).default('finish'),
       /** Scale to zero: a pool that nobody asked for so long is taken down, and comes up again when it is asked. 0: never. */
       idleMinutes: z.number().int().min(0).default(0),
       /** Instances of each base model's influence endpoint. 0 = none while nobody waits; equal numbers = no scaling. */

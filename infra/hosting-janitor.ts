@@ -10,13 +10,14 @@ import type { Storage } from './storage.ts'
 export const hostingJanitor = (
   scope: Construct,
   props: { storage: Storage; endpointPrefix: string; ownResources: string[]; influenceInstances: Environment },
-): HouseFunction => {
+): { sweep: HouseFunction; removeAll: HouseFunction } => {
   const { storage, endpointPrefix, ownResources, influenceInstances } = props
   const { hosting } = House.of(scope).config
   const remove = [
     'sagemaker:DeleteEndpoint',
     'sagemaker:DeleteEndpointConfig',
     'sagemaker:DeleteModel',
+    'sagemaker:DescribeEndpoint',
     'sagemaker:ListTags',
   ]
   const sweep = new HouseFunction(scope, 'SweepHosting', {
@@ -27,6 +28,8 @@ export const hostingJanitor = (
       ENDPOINT_PREFIX: endpointPrefix,
       HOSTING_IDLE_MINUTES: String(hosting.idleMinutes),
       HOSTING_DAILY_HOURS: String(hosting.dailyInstanceHours),
+      HOSTING_OVER_BUDGET: hosting.overBudget,
+      ...influenceInstances,
     },
     timeout: Duration.minutes(2),
   })
@@ -49,11 +52,14 @@ export const hostingJanitor = (
   const removeAll = new HouseFunction(scope, 'RemoveEndpoints', {
     door: 'open-lora/remove-endpoints',
     description: 'With the stack go the endpoints that it started',
-    environment: { ENDPOINT_PREFIX: endpointPrefix, ...influenceInstances },
+    environment: { REGISTRY_TABLE: storage.registry.tableName, ENDPOINT_PREFIX: endpointPrefix, ...influenceInstances },
     timeout: Duration.minutes(15),
   })
     .allow(remove, ownResources)
     .allow(['sagemaker:ListEndpoints'], ['*'])
+    .allow(['dynamodb:PutItem'], [storage.registry.tableArn], {
+      'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['HOSTING#gate'] },
+    })
   const endpoints = new CustomResource(scope, 'Endpoints', {
     serviceToken: removeAll.functionArn,
     resourceType: 'Custom::Endpoints',
@@ -61,5 +67,5 @@ export const hostingJanitor = (
   // Taken down first: its function still has its grants then, and the roles that the containers run under are there.
   endpoints.node.addDependency(removeAll.role!)
   endpoints.node.addDependency(scope.node.findChild('HostingRole'), scope.node.findChild('InfluenceRole'))
-  return removeAll
+  return { sweep, removeAll }
 }

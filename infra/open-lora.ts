@@ -18,13 +18,13 @@ export class OpenLora extends Construct {
   readonly doors: Doors
   readonly ensureHosting: HouseFunction
   readonly endpointPrefix: string
+  readonly #sagemaker = `arn:${Aws.PARTITION}:sagemaker:${Aws.REGION}:${Aws.ACCOUNT_ID}`
 
   constructor(scope: Construct, id: string, { storage, images }: { storage: Storage; images: Images }) {
     super(scope, id)
     const { config } = House.of(this)
     // ARNs of endpoints are in lower case, and names end at 63 characters.
     this.endpointPrefix = Stack.of(this).stackName.toLowerCase().slice(0, 24)
-    const endpoints = `arn:${Aws.PARTITION}:sagemaker:${Aws.REGION}:${Aws.ACCOUNT_ID}`
     const secret = new Secret(this, 'InferenceSecret', {
       description: 'Signs invocations of the serving image',
       generateSecretString: { passwordLength: 64, excludePunctuation: true },
@@ -34,7 +34,7 @@ export class OpenLora extends Construct {
     for (const role of [hostingRole, influenceRole]) images.grantPull(role)
     this.ensureHosting = this.#ensureHosting(storage, images, { hostingRole, influenceRole }, secret)
     const wake = wakeFlow(this, this.ensureHosting)
-    const removeEndpoints = hostingJanitor(this, {
+    const { sweep, removeAll } = hostingJanitor(this, {
       storage,
       endpointPrefix: this.endpointPrefix,
       ownResources: this.#ownResources(),
@@ -42,7 +42,7 @@ export class OpenLora extends Construct {
     })
     if (config.hosting.influence.minInstances < config.hosting.influence.maxInstances) {
       allowScaling(this.ensureHosting, this.endpointPrefix)
-      allowRemoval(removeEndpoints, this.endpointPrefix)
+      for (const remover of [sweep, removeAll]) allowRemoval(remover, this.endpointPrefix)
     }
 
     const infer = new HouseFunction(this, 'Infer', {
@@ -83,7 +83,7 @@ export class OpenLora extends Construct {
       .allow(['secretsmanager:GetSecretValue'], [secret.secretArn])
       .allow(
         ['sagemaker:InvokeEndpoint', 'sagemaker:InvokeEndpointWithResponseStream'],
-        [`${endpoints}:endpoint/${this.endpointPrefix}-*`],
+        [`${this.#sagemaker}:endpoint/${this.endpointPrefix}-*`],
       )
     const listModels = new HouseFunction(this, 'ListModels', {
       door: 'open-lora/list-models',
@@ -100,7 +100,7 @@ export class OpenLora extends Construct {
     secret: Secret,
   ): HouseFunction {
     const { hosting } = House.of(this).config
-    return new HouseFunction(this, 'EnsureHosting', {
+    const ensure = new HouseFunction(this, 'EnsureHosting', {
       door: 'open-lora/ensure-hosting',
       description: 'The endpoints of a base model exist and answer',
       environment: {
@@ -131,6 +131,9 @@ export class OpenLora extends Construct {
           'sagemaker:CreateEndpoint',
           'sagemaker:DescribeEndpoint',
           'sagemaker:AddTags',
+          // What it made of an endpoint that the account's quota does not let be.
+          'sagemaker:DeleteEndpointConfig',
+          'sagemaker:DeleteModel',
         ],
         this.#ownResources(),
       )
@@ -139,6 +142,10 @@ export class OpenLora extends Construct {
       .allow(['iam:PassRole'], [hostingRole.roleArn, influenceRole.roleArn], {
         StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' },
       })
+    const everybodys = ['endpoint', 'endpoint-config'].map((kind) => `${this.#sagemaker}:${kind}/*`)
+    if (hosting.accountQuota > 0)
+      ensure.allow(['sagemaker:DescribeEndpoint', 'sagemaker:DescribeEndpointConfig'], everybodys)
+    return ensure
   }
 
   #influenceInstances(): { INFLUENCE_MIN_INSTANCES: string; INFLUENCE_MAX_INSTANCES: string } {
@@ -148,7 +155,6 @@ export class OpenLora extends Construct {
 
   /** Models, configurations and endpoints that carry this stack's prefix. */
   #ownResources(): string[] {
-    const sagemaker = `arn:${Aws.PARTITION}:sagemaker:${Aws.REGION}:${Aws.ACCOUNT_ID}`
-    return ['model', 'endpoint-config', 'endpoint'].map((kind) => `${sagemaker}:${kind}/${this.endpointPrefix}-*`)
+    return ['model', 'endpoint-config', 'endpoint'].map((kind) => `${this.#sagemaker}:${kind}/${this.endpointPrefix}-*`)
   }
 }

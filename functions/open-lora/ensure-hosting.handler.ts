@@ -6,6 +6,7 @@ import { BaseId } from '#schema/ids'
 import { EndpointScaling } from './endpoint-scaling.client.ts'
 import { Hosting } from './hosting.client.ts'
 import { HostingDays } from './hosting-days.store.ts'
+import { HostingGate } from './hosting-gate.store.ts'
 import { PoolBook } from './pool-book.store.ts'
 import { CONTAINER_ENV, poolContainers } from './pool-containers.ts'
 import { bucketOf } from './pools.ts'
@@ -23,6 +24,7 @@ const env = environment(
 const records = new Records(env.REGISTRY_TABLE)
 const pools = new PoolBook(records)
 const days = new HostingDays(records)
+const gate = new HostingGate(records)
 const scaling = new EndpointScaling({
   min: Number(env.INFLUENCE_MIN_INSTANCES),
   max: Number(env.INFLUENCE_MAX_INSTANCES),
@@ -40,7 +42,10 @@ export const handler = async (event: unknown): Promise<{ ready: boolean }> => {
   const { baseId, rank } = Wanted.parse(event)
   const bucket = bucketOf(rank)
   const { serving, influence } = poolContainers(env, baseId, bucket)
-  const mayCreate = () => days.requireLeft(Number(env.HOSTING_DAILY_HOURS), now())
+  const mayCreate = async () => {
+    await gate.requireOpen()
+    await days.requireLeft(Number(env.HOSTING_DAILY_HOURS), now())
+  }
   let ready = true
   // One after the other: each looks at the limits with the ones before it in place.
   for (const container of [...serving, influence]) ready = (await hosting.ensure(container, mayCreate)) && ready

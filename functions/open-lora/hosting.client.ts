@@ -5,12 +5,12 @@ import {
   DeleteEndpointCommand,
   DeleteEndpointConfigCommand,
   DeleteModelCommand,
-  DescribeEndpointCommand,
   ListEndpointsCommand,
   ListTagsCommand,
   SageMakerClient,
 } from '@aws-sdk/client-sagemaker'
 import { OpenLedgerError } from '#schema/errors'
+import { describeEndpoint, instancesOf, instancesOfType, isMissing } from './instances.client.ts'
 import type { Endpoint } from './plan-sweep.ts'
 
 export interface Container {
@@ -27,9 +27,10 @@ export interface HostingSettings {
   /** Begins every name; also the value of the owner tag. */
   prefix: string
   maxEndpoints: number
-  /** Endpoints that the account may run beside others' (its quota for the instance type); 0: not checked. */
+  /** Instances of this type that the account may run for endpoints, everybody's counted; 0: SageMaker itself refuses. */
   accountQuota: number
 }
+type Listed = Omit<Endpoint, 'instances'> & { arn: string }
 const OWNER_TAG = 'openledger:owner'
 
 /** The one production variant of every endpoint. */
@@ -49,20 +50,27 @@ export class Hosting {
    * with the reason when it failed, or when limits do not let it be made.
    */
   async ensure(container: Container, mayCreate: () => Promise<void> = async () => {}): Promise<boolean> {
-    const status = await this.#status(container.name)
-    if (!status) {
+    const endpoint = await describeEndpoint(this.#client, container.name)
+    if (!endpoint) {
       await this.#withinLimits()
       await mayCreate()
       await this.#create(container)
       return false
     }
-    if (status.status === 'Failed')
-      throw new OpenLedgerError('unavailable', `Endpoint ${container.name} failed: ${status.reason}`)
-    return status.status === 'InService' || status.status === 'Updating'
+    const { EndpointStatus: status, FailureReason: reason = '' } = endpoint
+    if (status === 'Failed') throw new OpenLedgerError('unavailable', `Endpoint ${container.name} failed: ${reason}`)
+    return status === 'InService' || status === 'Updating'
   }
 
   /** The endpoints of this deployment, whatever their state: by name and, as names of others may begin alike, by owner tag. */
   async list(): Promise<Endpoint[]> {
+    const found: Endpoint[] = []
+    for (const endpoint of await this.#owned())
+      found.push({ ...endpoint, instances: instancesOf(await describeEndpoint(this.#client, endpoint.name)) })
+    return found
+  }
+
+  async #owned(): Promise<Listed[]> {
     const named = (await this.#named(`${this.#settings.prefix}-`)).filter(({ name }) =>
       name.startsWith(`${this.#settings.prefix}-`),
     )
@@ -73,12 +81,16 @@ export class Hosting {
   /** Takes an endpoint down, with its configuration and model; what is gone already is fine. */
   async remove(name: string): Promise<void> {
     await unlessGone(() => this.#client.send(new DeleteEndpointCommand({ EndpointName: name })))
+    await this.#removeParts(name)
+  }
+
+  async #removeParts(name: string): Promise<void> {
     await unlessGone(() => this.#client.send(new DeleteEndpointConfigCommand({ EndpointConfigName: name })))
     await unlessGone(() => this.#client.send(new DeleteModelCommand({ ModelName: name })))
   }
 
-  async #named(part?: string): Promise<(Endpoint & { arn: string })[]> {
-    const found: (Endpoint & { arn: string })[] = []
+  async #named(part?: string): Promise<Listed[]> {
+    const found: Listed[] = []
     let NextToken: string | undefined
     do {
       const page = await this.#client.send(
@@ -105,25 +117,16 @@ export class Hosting {
     }
   }
 
-  async #status(name: string): Promise<{ status: string; reason: string } | undefined> {
-    try {
-      const endpoint = await this.#client.send(new DescribeEndpointCommand({ EndpointName: name }))
-      return { status: endpoint.EndpointStatus ?? '', reason: endpoint.FailureReason ?? '' }
-    } catch (error) {
-      if (isMissing(error)) return undefined
-      throw error
-    }
-  }
-
   async #withinLimits(): Promise<void> {
     const { maxEndpoints, accountQuota, instanceType } = this.#settings
-    if ((await this.list()).length >= maxEndpoints)
+    if ((await this.#owned()).length >= maxEndpoints)
       throw new OpenLedgerError(
         'unavailable',
         `This deployment may run ${maxEndpoints} endpoints (hosting.maxEndpoints): delete one or raise the limit.`,
       )
     if (accountQuota === 0) return
-    const running = (await this.#named()).length
+    const names = (await this.#named()).map(({ name }) => name)
+    const running = await instancesOfType(this.#client, names, instanceType)
     if (running >= accountQuota)
       throw new OpenLedgerError(
         'unavailable',
@@ -175,12 +178,14 @@ export class Hosting {
     )
     await unlessThere(() =>
       this.#client.send(new CreateEndpointCommand({ EndpointName: name, EndpointConfigName: name, Tags })),
-    )
+    ).catch(async (error: Error) => {
+      if (error.name !== 'ResourceLimitExceeded') throw error
+      // The account's own quota, which only SageMaker knows for certain: nothing is left of the try.
+      await this.#removeParts(name)
+      throw new OpenLedgerError('unavailable', `SageMaker refuses ${name}: ${error.message}`, { cause: error })
+    })
   }
 }
-
-/** SageMaker answers ValidationException for what does not exist. */
-const isMissing = (error: unknown): boolean => /could not find|not found/i.test((error as Error).message)
 
 const unlessGone = async (remove: () => Promise<unknown>): Promise<void> => {
   try {

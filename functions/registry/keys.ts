@@ -19,6 +19,7 @@ export const keys = {
   pool: (baseId: string): Key => meta(`POOL#${baseId}`),
   servingPool: (baseId: string, bucket: number): Key => ({ PK: `POOL#${baseId}`, SK: `RANK#${ordinal(bucket)}` }),
   /** Instance-seconds of a day (UTC, yyyy-mm-dd). */
+  hostingGate: (): Key => meta('HOSTING#gate'),
   hostingDay: (day: string): Key => meta(`HOSTING#${day}`),
   training: (id: string): Key => meta(`TRAINING#${id}`),
   adapter: (id: string): Key => meta(`ADAPTER#${id}`),

@@ -83,7 +83,7 @@ export const ACKNOWLEDGED: Acknowledgement[] = [
   {
     finding:
       /^IAM5\[Resource::arn:.*:(application-autoscaling:.*:scalable-target\/\*|cloudwatch:.*:alarm:[\w/-]+\*-influence(-wake|\/\*))\]$/,
-    path: /\/OpenLora\/(EnsureHosting|RemoveEndpoints)Role\//,
+    path: /\/OpenLora\/(EnsureHosting|RemoveEndpoints|SweepHosting)Role\//,
     reason: 'Scaling of endpoints that are made at run time; targets get their id, and tracking its alarms, from AWS.',
   },
   {

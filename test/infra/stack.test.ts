@@ -189,6 +189,55 @@ describe('the stack', () => {
     ])
   })
 
+  test('of the models bucket serving and influence containers read bases and adapters alone, and write nothing', () => {
+    type Grant = { Action: string | string[]; Resource: unknown; Condition?: unknown }
+    const policies = (role: string) =>
+      resources(prod)
+        .filter(([id, { Type }]) => Type === 'AWS::IAM::Policy' && id.startsWith(`OpenLora${role}`))
+        .flatMap(([, { Properties }]) => (Properties['PolicyDocument'] as { Statement: Grant[] }).Statement)
+    const prefixes = ['bases/*', 'adapters/*']
+    for (const role of ['HostingRole', 'InfluenceRole']) {
+      const s3 = policies(role).filter(({ Action }) => JSON.stringify(Action).includes('s3:'))
+      const models = s3.filter(({ Resource }) => JSON.stringify(Resource).includes('StorageModels'))
+      expect(
+        models.map(({ Action, Resource, Condition }) => [
+          Action,
+          [...JSON.stringify(Resource).matchAll(/"\/([^"]+)"/g)].map(([, at]) => at),
+          Condition,
+        ]),
+        role,
+      ).toEqual([
+        ['s3:GetObject', prefixes, undefined],
+        ['s3:ListBucket', [], { StringLike: { 's3:prefix': prefixes } }],
+      ])
+      // No other bucket, but the receipts' for influence (the test before this one).
+      const others = s3.filter((grant) => !models.includes(grant))
+      expect(others.every(({ Resource }) => JSON.stringify(Resource).includes('StorageReceipts'))).toBe(true)
+      expect(others).toHaveLength(role === 'HostingRole' ? 0 : 2)
+      const [made] = resources(prod).filter(
+        ([id, { Type }]) => Type === 'AWS::IAM::Role' && id.startsWith(`OpenLora${role}`),
+      )
+      expect(made![1].Properties).not.toHaveProperty('Policies')
+      expect(made![1].Properties).not.toHaveProperty('ManagedPolicyArns')
+    }
+  })
+
+  test('whoever takes an endpoint down may take down its scaling too, and others’ endpoints are looked at for a quota only', () => {
+    const alarms = (template: Template) =>
+      resources(template)
+        .filter(
+          ([, { Type, Properties }]) =>
+            Type === 'AWS::IAM::Role' &&
+            JSON.stringify(Properties).includes('application-autoscaling:DeregisterScalableTarget'),
+        )
+        .map(([id]) => id.replace(/Role[0-9A-F]{8}$/, ''))
+    expect(alarms(prod).sort()).toEqual(['OpenLoraRemoveEndpoints', 'OpenLoraSweepHosting'])
+    const everybodys = (template: Template) =>
+      grantsOf(template).filter(({ Action }) => [Action].flat().includes('sagemaker:DescribeEndpointConfig'))
+    expect(everybodys(prod)).toEqual([])
+    expect(everybodys(templateOf({ hosting: { accountQuota: 4 } }))).toHaveLength(1)
+  })
+
   test('what an influence endpoint leaves, answers and failures, reaches one queue with its worker and an alarm', () => {
     prod.hasResourceProperties('AWS::Events::Rule', {
       EventPattern: Match.objectLike({

@@ -3,7 +3,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { SageMakerClient } from '@aws-sdk/client-sagemaker'
+import type { CloudFormationCustomResourceEvent, Context } from 'aws-lambda'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { answerCloudFormation } from '../../../functions/open-lora/cloudformation.client.ts'
 import { Hosting } from '../../../functions/open-lora/hosting.client.ts'
@@ -58,6 +60,7 @@ test('endpoints are made once, within the limits, and only one’s own are taken
   await eventually(async () => ((await mine.ensure(container('shop-base-r8-0'))) ? true : undefined), 60_000)
   await eventually(async () => ((await other.ensure(container('shop-2-base-r8-0'))) ? true : undefined), 60_000)
   expect((await mine.list()).map(({ name, status }) => [name, status])).toEqual([['shop-base-r8-0', 'InService']])
+  expect((await mine.list()).map(({ instances }) => instances)).toEqual([1])
 
   await expect(hosting('shop', { maxEndpoints: 1 }).ensure(container('shop-base-r16-0'))).rejects.toThrow(
     /maxEndpoints/,
@@ -69,18 +72,98 @@ test('endpoints are made once, within the limits, and only one’s own are taken
   await expect(hosting('shop', { accountQuota: 2 }).ensure(container('shop-base-r16-0'))).rejects.toThrow(
     /accountQuota/,
   )
+  const another = new Hosting(
+    { prefix: 'shop', instanceType: 'ml.c5.large', maxEndpoints: 9, accountQuota: 1 },
+    sagemaker,
+  )
+  expect(await another.ensure(container('shop-base-r64-0'))).toBe(false)
+  await mine.remove('shop-base-r64-0')
+  await eventually(async () => ((await mine.list()).length === 1 ? true : undefined))
   const spent = async () => {
     throw new Error('spent')
   }
   await expect(mine.ensure(container('shop-base-r16-0'), spent)).rejects.toThrow('spent')
   expect(await mine.list()).toHaveLength(1)
 
-  await removeAll(mine, () => true)
+  await removeAll(
+    mine,
+    () => true,
+    async () => {},
+  )
   await mine.remove('shop-base-r8-0') // gone already
   await eventually(async () => ((await mine.list()).length === 0 ? true : undefined))
   expect((await other.list()).map(({ name }) => name)).toEqual(['shop-2-base-r8-0'])
   // Configuration and model went too: the same name can be made again.
   expect(await mine.ensure(container('shop-base-r8-0'))).toBe(false)
+})
+
+test('a flow that runs on while the stack goes brings no endpoint back', async () => {
+  const bodies: { Status: string }[] = []
+  const server = createServer((request, reply) => {
+    request.on('data', (chunk) => bodies.push(JSON.parse(chunk)))
+    request.on('end', () => reply.end())
+  }).listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const REGISTRY_TABLE = 'Registry'
+  Object.assign(process.env, {
+    AWS_ENDPOINT_URL: emulator.endpoint,
+    AWS_REGION: emulator.region,
+    AWS_ACCESS_KEY_ID: 'test',
+    AWS_SECRET_ACCESS_KEY: 'test',
+    REGISTRY_TABLE,
+    ENDPOINT_PREFIX: 'going',
+    HOSTING_INSTANCE_TYPE: 'ml.m5.large',
+    HOSTING_ROLE_ARN: role,
+    INFLUENCE_ROLE_ARN: role,
+    OPEN_LORA_IMAGE: container('x').image,
+    INFLUENCE_IMAGE: container('x').image,
+    INFERENCE_SECRET_ARN: 'arn:aws:secretsmanager:us-east-1:000000000000:secret:s',
+    MODELS_URI: 's3://models',
+    RECEIPTS_BUCKET: 'receipts',
+    SCORING_KEY_ARN: 'arn:aws:kms:us-east-1:000000000000:key/k',
+    HOSTING_ENGINE: 'torch',
+    HOSTING_SHARDS: '1',
+    MAX_ENDPOINTS: '9',
+    HOSTING_ACCOUNT_QUOTA: '0',
+    HOSTING_DAILY_HOURS: '0',
+    INFLUENCE_MIN_INSTANCES: '1',
+    INFLUENCE_MAX_INSTANCES: '1',
+  })
+  const key = (AttributeName: string) => ({ AttributeName, AttributeType: 'S' as const })
+  await new DynamoDBClient({}).send(
+    new CreateTableCommand({
+      TableName: REGISTRY_TABLE,
+      BillingMode: 'PAY_PER_REQUEST',
+      AttributeDefinitions: [key('PK'), key('SK')],
+      KeySchema: [
+        { AttributeName: 'PK', KeyType: 'HASH' },
+        { AttributeName: 'SK', KeyType: 'RANGE' },
+      ],
+    }),
+  )
+  const { handler: remove } = await import('../../../functions/open-lora/remove-endpoints.handler.ts')
+  const { handler: ensure } = await import('../../../functions/open-lora/ensure-hosting.handler.ts')
+  let looks = 0
+  const context = { getRemainingTimeInMillis: () => (looks++ === 0 ? 60_000 : 0) } as Context
+  const event = (RequestType: string) =>
+    ({
+      RequestType,
+      ResponseURL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+      LogicalResourceId: 'l',
+    }) as unknown as CloudFormationCustomResourceEvent
+  await remove(event('Create'), context)
+  expect(await ensure({ baseId: 'tiny', rank: 8 })).toEqual({ ready: false })
+  await eventually(async () => ((await hosting('going').list()).length === 2 ? true : undefined))
+  await eventually(
+    async () => ((await hosting('going').list()).every(({ status }) => status === 'InService') ? true : undefined),
+    60_000,
+  )
+  await remove(event('Delete'), context)
+  await eventually(async () => ((await hosting('going').list()).length === 0 ? true : undefined))
+  await expect(ensure({ baseId: 'tiny', rank: 8 })).rejects.toThrow('being taken down')
+  expect(await hosting('going').list()).toEqual([])
+  expect(bodies.map(({ Status }) => Status)).toEqual(['SUCCESS', 'SUCCESS'])
+  server.close()
 })
 
 test('CloudFormation is told how it went', async () => {

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { adapterFor } from '../../../functions/open-lora/canary.ts'
+import { fleetOf } from '../../../functions/open-lora/fleet.ts'
+import { HostingGate } from '../../../functions/open-lora/hosting-gate.store.ts'
 import { type Endpoint, instanceSeconds, planSweep } from '../../../functions/open-lora/plan-sweep.ts'
 import { PoolUsage } from '../../../functions/open-lora/pool-usage.ts'
 import { bucketOf, endpointName, servingNames } from '../../../functions/open-lora/pools.ts'
@@ -32,10 +34,11 @@ describe('pools', () => {
 })
 
 describe('the janitor', () => {
-  const endpoint = (name: string, status = 'InService', created = 0): Endpoint => ({
+  const endpoint = (name: string, status = 'InService', created = 0, instances = 1): Endpoint => ({
     name,
     status,
     createdAt: at(created),
+    instances,
   })
   const sweep = (endpoints: Endpoint[], more: Partial<Parameters<typeof planSweep>[0]> = {}) =>
     planSweep({
@@ -45,6 +48,7 @@ describe('the janitor', () => {
       now: at(131),
       idleMinutes: 30,
       budgetSpent: false,
+      overBudget: 'finish',
       ...more,
     })
 
@@ -65,17 +69,38 @@ describe('the janitor', () => {
     expect(sweep([endpoint('a')], { now: at(106), budgetSpent: true, idleMinutes: 0 })).toHaveLength(1)
     expect(sweep([endpoint('a')], { now: at(104), budgetSpent: true })).toEqual([])
   })
+  it('stops what runs on over budget where the operator says so, and leaves influence to its receipts', () => {
+    const running = [
+      endpoint('a'),
+      endpoint('b', 'Creating'),
+      endpoint('influence'),
+      endpoint('stray', 'Creating', 105),
+    ]
+    const over = { now: at(106), budgetSpent: true, overBudget: 'stop' as const, pools: [] as never[] }
+    const inUse = [{ endpoints: ['a', 'b'], usedAt: at(106).toISOString() }]
+    expect(sweep(running, { ...over, pools: inUse })).toEqual([
+      { name: 'a', why: 'over-budget' },
+      { name: 'b', why: 'over-budget' },
+    ])
+    expect(sweep(running, { ...over, pools: inUse, budgetSpent: false })).toEqual([])
+    expect(sweep(running, { ...over, pools: inUse, overBudget: 'finish' })).toEqual([])
+  })
   it('counts every second of every instance once, however often it looks', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 8 }), (steps) => {
-        const running = [endpoint('a', 'InService', 7), endpoint('b', 'Creating', 40), endpoint('c', 'Failed', 0)]
+        const running = [
+          endpoint('a', 'InService', 7, 3),
+          endpoint('b', 'Creating', 40),
+          endpoint('c', 'Failed', 0),
+          endpoint('asleep', 'InService', 0, 0),
+        ]
         let time = 0
         let counted = 0
         for (const step of steps) {
           counted += instanceSeconds(running, at(time), at(time + step))
           time += step
         }
-        expect(counted).toBe(60 * (Math.max(0, time - 7) + Math.max(0, time - 40)))
+        expect(counted).toBe(60 * (3 * Math.max(0, time - 7) + Math.max(0, time - 40)))
       }),
     )
   })
@@ -106,6 +131,57 @@ describe('the janitor', () => {
         async () => {},
       ),
     ).rejects.toThrow('c: denied')
+  })
+})
+
+describe('the fleet', () => {
+  const world = (...names: string[]) => {
+    const left = new Set(names)
+    const done: string[] = []
+    const hosting = {
+      list: async () => [...left].map((name) => ({ name, status: 'InService', createdAt: at(0), instances: 1 })),
+      remove: async (name: string) => {
+        done.push(`endpoint ${name}`)
+        left.delete(name)
+      },
+    }
+    return { left, done, hosting, scaling: { remove: async (name: string) => void done.push(`scaling ${name}`) } }
+  }
+  it('takes an influence endpoint’s scaling down before the endpoint, so that a failure leaves what is tried again', async () => {
+    const { done, hosting, scaling, left } = world('s-b-r8-0', 's-b-influence')
+    const fleet = fleetOf(hosting, scaling)
+    for (const { name } of await fleet.list()) await fleet.remove(name)
+    expect(done).toEqual(['endpoint s-b-r8-0', 'scaling s-b-influence', 'endpoint s-b-influence'])
+    left.add('s-b-influence')
+    const throttled = fleetOf(hosting, { remove: () => Promise.reject(new Error('throttled')) })
+    await expect(throttled.remove('s-b-influence')).rejects.toThrow('throttled')
+    expect(left).toEqual(new Set(['s-b-influence']))
+  })
+  it('is gone only when nothing was made for as long as a running call could', async () => {
+    const { left, hosting, scaling } = world('s-b-r8-0')
+    let ms = 0
+    const flow = async (waited: number) => {
+      ms += waited
+      if (ms === 30_000) left.add('s-b-r8-0') // made by a call from before the gate was shut
+    }
+    await removeAll(fleetOf(hosting, scaling), () => true, flow)
+    expect([left.size, ms]).toEqual([0, 70_000])
+    ms = 0
+    await removeAll(fleetOf(hosting, scaling), () => false, flow)
+    expect(ms).toBe(0)
+  })
+  it('is not made while the stack goes, whoever asks', async () => {
+    const kept = new Map<string, object>()
+    const records = {
+      put: async ({ PK }: { PK: string }, record: object) => void kept.set(PK, record),
+      find: async (_: unknown, { PK }: { PK: string }) => kept.get(PK),
+    }
+    const gate = new HostingGate(records as never)
+    await gate.requireOpen()
+    await gate.set(false, at(0))
+    await expect(gate.requireOpen()).rejects.toMatchObject({ code: 'unavailable', status: 503 })
+    await gate.set(true, at(1))
+    await gate.requireOpen()
   })
 })
 
