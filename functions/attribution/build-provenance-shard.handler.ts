@@ -17,7 +17,7 @@ export const handler = async (event: unknown): Promise<z.output<typeof Provenanc
   const { rowsKey, shard: place } = BuildProvenanceShard.parse(event)
   const lines = new Uint8Array(place.end - place.start)
   await readInto(data, rowsKey, lines, place.start)
-  const { index, filter, table, rows } = buildShard(lines)
+  const { index, filter, table, rows } = buildShard(lines, place.filterKey)
   const [indexSha256, filterSha256, tableSha256] = await Promise.all([
     data.put(place.indexKey, index),
     data.put(place.filterKey, filter),

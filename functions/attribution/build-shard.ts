@@ -10,8 +10,8 @@ export interface BuiltShard {
   rows: number
 }
 
-/** Lines of rows.jsonl -> one provenance shard: index, router filter, row table. Erased rows are empty lines. */
-export const buildShard = (lines: Uint8Array): BuiltShard => {
+/** Lines of rows.jsonl -> one provenance shard: index, router filter (`shard`: its key), row table. Erased rows are empty lines. */
+export const buildShard = (lines: Uint8Array, shard: string): BuiltShard => {
   const table: { id: string; sequence: number }[] = []
   function* rows() {
     for (const line of linesOf(lines)) {
@@ -26,6 +26,7 @@ export const buildShard = (lines: Uint8Array): BuiltShard => {
     (function* () {
       for (const line of linesOf(lines)) yield (JSON.parse(line) as { text: string }).text
     })(),
+    { shard },
   )
   return { index, filter, table: encodeRowTable(table), rows: table.length }
 }

@@ -8,6 +8,7 @@ import {
   ProvenanceError,
   type ProvenanceIndex,
   type ProvenanceSpan,
+  type ShardFilter,
 } from './provenance/index.ts'
 import { openRowTable, type RowTable } from './row-table.ts'
 import { Shelf } from './shelf.ts'
@@ -153,7 +154,7 @@ export class Library {
     minLength: number,
   ): Promise<readonly Query[]> {
     try {
-      const filter = await this.#opened(shard.filterKey, openFilter)
+      const filter = await this.#filter(shard)
       return queries.filter(({ bytes }) => filter.mayHold(bytes, minLength))
     } catch {
       return queries
@@ -165,9 +166,7 @@ export class Library {
     const places = parts.flatMap((part) => part.shards.map((shard) => ({ part, shard })))
     for (let i = 0; i < places.length; i += 16)
       await Promise.allSettled(
-        places
-          .slice(i, i + 16)
-          .flatMap(({ part, shard }) => [this.#table(part, shard), this.#opened(shard.filterKey, openFilter)]),
+        places.slice(i, i + 16).flatMap(({ part, shard }) => [this.#table(part, shard), this.#filter(shard)]),
       )
   }
 
@@ -185,6 +184,11 @@ export class Library {
       },
       OPENED,
     )
+  }
+
+  /** The filter of another shard under this one's key would rule out silently what the shard holds. */
+  #filter({ filterKey }: ProvenanceShard): Promise<ShardFilter> {
+    return this.#opened(filterKey, (bytes) => openFilter(bytes, filterKey))
   }
 
   #table({ contributor }: VersionPart, { tableKey }: ProvenanceShard): Promise<RowTable> {

@@ -21,11 +21,15 @@ export interface ShardFilter {
 }
 
 const MAGIC = Uint8Array.of(0x4f, 0x4c, 0x46, 0x49, 0x4c, 0x54, 0x0d, 0x0a) // OLFILT
-const FILTER_VERSION = 1
-const HEADER_BYTES = 36
+const FILTER_VERSION = 2
+/** Version 2 tells whose it is: 4 bytes more. */
+const headerBytes = (version: number): number => (version === 1 ? 36 : 40)
 
-/** The same rows give the same bytes, in any order. `minLength` (>= 8): the shortest span that the filter will be asked for. */
-export function buildFilter(rows: Iterable<IndexRow | string>, { minLength = 32 } = {}): Uint8Array {
+/**
+ * The same rows give the same bytes, in any order. `minLength` (>= 8): the shortest span that the filter will be asked for;
+ * `shard`: a name that whoever opens it can ask for.
+ */
+export function buildFilter(rows: Iterable<IndexRow | string>, { minLength = 32, shard = '' } = {}): Uint8Array {
   if (!Number.isInteger(minLength) || minLength < 8)
     throw new ProvenanceError('BAD_QUERY', 'minLength must be an integer of at least 8')
   const stride = Math.floor(minLength / 2)
@@ -40,29 +44,33 @@ export function buildFilter(rows: Iterable<IndexRow | string>, { minLength = 32 
   }
   const { seed, count, fingerprints } = fuseFilter(keys)
   const body = Buffer.from(fingerprints.buffer, fingerprints.byteOffset, fingerprints.byteLength)
-  const header = Buffer.alloc(HEADER_BYTES)
+  const header = Buffer.alloc(headerBytes(FILTER_VERSION))
   header.set(MAGIC)
-  for (const [i, value] of [FILTER_VERSION, minLength, stride, seed, count, crc32(body)].entries())
+  for (const [i, value] of [FILTER_VERSION, minLength, stride, seed, count, crc32(body), crc32(shard)].entries())
     header.writeUInt32LE(value, 8 + 4 * i)
-  header.writeUInt32LE(crc32(header.subarray(0, HEADER_BYTES - 4)), HEADER_BYTES - 4)
+  header.writeUInt32LE(crc32(header.subarray(0, -4)), header.length - 4)
   return new Uint8Array(Buffer.concat([header, body]))
 }
 
-/** Opens a filter's bytes, or throws INDEX_FOREIGN, INDEX_NEWER, INDEX_TRUNCATED or INDEX_CORRUPT. */
-export function openFilter(file: Uint8Array): ShardFilter {
+/** Opens a filter's bytes, or throws INDEX_FOREIGN (also where it is not that of `shard`), INDEX_NEWER, INDEX_TRUNCATED or INDEX_CORRUPT. */
+export function openFilter(file: Uint8Array, shard?: string): ShardFilter {
   const bytes = new Uint8Array(file.buffer, file.byteOffset, file.byteLength)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (bytes.length < MAGIC.length || MAGIC.some((byte, i) => bytes[i] !== byte))
     throw new ProvenanceError('INDEX_FOREIGN', 'not a provenance filter')
-  if (bytes.length < HEADER_BYTES) throw new ProvenanceError('INDEX_TRUNCATED', 'the header is cut')
+  if (bytes.length < headerBytes(1)) throw new ProvenanceError('INDEX_TRUNCATED', 'the header is cut')
   const [version, minLength, stride, seed, count, check] = [8, 12, 16, 20, 24, 28].map((at) =>
     view.getUint32(at, true),
   ) as [number, number, number, number, number, number]
   if (version > FILTER_VERSION)
     throw new ProvenanceError('INDEX_NEWER', `filter format ${version}, this code reads ${FILTER_VERSION}`)
-  if (crc32(bytes.subarray(0, HEADER_BYTES - 4)) !== view.getUint32(HEADER_BYTES - 4, true))
+  const own = headerBytes(version)
+  if (bytes.length < own) throw new ProvenanceError('INDEX_TRUNCATED', 'the header is cut')
+  if (crc32(bytes.subarray(0, own - 4)) !== view.getUint32(own - 4, true))
     throw new ProvenanceError('INDEX_CORRUPT', 'header checksum')
-  const body = bytes.slice(HEADER_BYTES)
+  if (version > 1 && shard !== undefined && view.getUint32(32, true) !== crc32(shard))
+    throw new ProvenanceError('INDEX_FOREIGN', `not the filter of ${shard}`)
+  const body = bytes.slice(own)
   const expected = 2 * fuseSize(count).slots
   if (body.length < expected)
     throw new ProvenanceError('INDEX_TRUNCATED', `${body.length} of ${expected} bytes of the filter`)

@@ -82,7 +82,7 @@ describe('erasing rows of a part', () => {
   it('leaves nothing of a part that was withdrawn as a whole, and a shard of no rows opens', async () => {
     const { erased, rows: left } = await erase(null)
     expect([erased, left.toString().trim()]).toEqual([5, ''])
-    const { index, filter, table } = buildShard(left)
+    const { index, filter, table } = buildShard(left, 'a.filter')
     const query = Buffer.from(JSON.parse(lines[3]!).text)
     expect(openIndex(index).spans(query, { minLength: 32, maxOwners: 9 })).toEqual([])
     expect(openFilter(filter).mayHold(query, 32)).toBe(false)
@@ -91,8 +91,8 @@ describe('erasing rows of a part', () => {
 
   it('gives a shard without the erased row’s bytes, which answers for the others as before', async () => {
     const { rows: left } = await erase(new Set([rowId(3)]))
-    const before = buildShard(rows)
-    const after = buildShard(left)
+    const before = buildShard(rows, 'a.filter')
+    const after = buildShard(left, 'a.filter')
     const ask = ({ index }: typeof after, n: number) =>
       openIndex(index).spans(Buffer.from(JSON.parse(lines[n]!).text), { minLength: 40, maxOwners: 9 })
     expect(ask(before, 3)[0]?.owners).toEqual([rowId(3)])

@@ -75,6 +75,14 @@ describe('a search of provenance shards', () => {
     expect(owners(found, QUOTES[0]!)).toEqual([rowId(0)])
   })
 
+  it('does not let the filter of another shard rule out what this one holds', async () => {
+    const { search, bucket, key } = world([[0], [1]])
+    bucket.objects.set(key(0).replace('.idx', '.filter'), bucket.objects.get(key(1).replace('.idx', '.filter'))!)
+    const found = await search([QUOTES[0]!])
+    expect(found).toMatchObject({ missing: [], loads: { loaded: 1, ruledOut: 1 } })
+    expect(owners(found, QUOTES[0]!)).toEqual([rowId(0)])
+  })
+
   it('throws for a passing fault, so that the batch comes again, and gives in on the last try', async () => {
     const { search, bucket, key } = world([[0]])
     bucket.fault = Object.assign(new Error('slow down'), { name: 'SlowDown' })

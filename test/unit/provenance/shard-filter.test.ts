@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { buildFilter, openFilter } from '../../../functions/attribution/provenance/index.ts'
@@ -60,4 +61,15 @@ test('damaged files are refused', () => {
   expect(() => openFilter(changed(11))).toThrow(expect.objectContaining({ code: 'INDEX_NEWER' }))
   for (let at = 12; at < file.length; at++)
     expect(() => openFilter(changed(at))).toThrow(expect.objectContaining({ code: 'INDEX_CORRUPT' }))
+})
+
+test('a filter knows whose it is; one of version 1, which told nothing, is read as before', () => {
+  const text = Buffer.from(noise(1, 900)).toString()
+  const file = buildFilter([text], { shard: 'a.filter' })
+  expect(openFilter(file, 'a.filter').mayHold(Buffer.from(text), 32)).toBe(true)
+  expect(() => openFilter(file, 'b.filter')).toThrow(expect.objectContaining({ code: 'INDEX_FOREIGN' }))
+  const old = Buffer.concat([file.subarray(0, 36), file.subarray(40)])
+  old.writeUInt32LE(1, 8)
+  old.writeUInt32LE(crc32(old.subarray(0, 32)), 32)
+  expect(openFilter(old, 'b.filter').mayHold(Buffer.from(text), 32)).toBe(true)
 })

@@ -56,9 +56,9 @@ export const world = (shards: number[][], withdrawn: Withdrawn = new Map(), shel
         sequence: 100 + i,
       }),
     )
-    const built = buildShard(Buffer.from(lines.map((line) => `${line}\n`).join('')))
     const key = `datanets/${datanetId}/parts/${contribution}/provenance-000`
     const keys = { indexKey: `${key}.idx`, filterKey: `${key}.filter`, tableKey: `${key}.rows` }
+    const built = buildShard(Buffer.from(lines.map((line) => `${line}\n`).join('')), keys.filterKey)
     bucket.objects.set(keys.indexKey, built.index)
     bucket.objects.set(keys.filterKey, built.filter)
     bucket.objects.set(keys.tableKey, built.table)
