@@ -22,7 +22,7 @@ from .rows import Sequence, to_sequence
 from .store import Store, read_store
 from .trained_rows import trained_mask
 
-BLOCK = 1024  # rows unpacked at a time into one buffer: it stays in the cache, and no page is touched twice
+BLOCK = 512  # rows unpacked at a time into one buffer: no page is touched twice
 
 
 @dataclass
@@ -43,14 +43,14 @@ def _products(codes: torch.Tensor, tier: Tier, query: torch.Tensor) -> torch.Ten
     asked = torch.zeros(planes + 1, tier.size)
     asked[:planes].view(-1)[: tier.count] = query
     asked /= 2.0 ** (tier.bits * torch.arange(planes + 1))[:, None]
-    asked = (asked[:-1] - asked[1:]).contiguous()
-    out, part = torch.zeros(-(-len(codes) // BLOCK) * BLOCK), torch.empty(BLOCK)
-    masked, numbers = torch.zeros(BLOCK, tier.size, dtype=torch.uint8), torch.empty(BLOCK, tier.size)
+    asked = (asked[:-1] - asked[1:]).flatten()
+    masks = (2 ** (tier.bits * torch.arange(1, planes + 1)) - 1).to(torch.uint8)[:, None]
+    out = torch.zeros(-(-len(codes) // BLOCK) * BLOCK)
+    masked, numbers = torch.zeros(BLOCK, planes, tier.size, dtype=torch.uint8), torch.empty(BLOCK, planes, tier.size)
     for start in range(0, len(codes), BLOCK):
-        block = codes[start : start + BLOCK, tier.at : tier.at + tier.size]
-        for plane in range(planes):
-            torch.bitwise_and(block, 2 ** (tier.bits * (plane + 1)) - 1, out=masked[: len(block)])
-            out[start : start + BLOCK] += torch.mv(numbers.copy_(masked), asked[plane], out=part)
+        block = codes[start : start + BLOCK, None, tier.at : tier.at + tier.size]
+        torch.bitwise_and(block, masks, out=masked[: len(block)])
+        torch.mv(numbers.copy_(masked).view(BLOCK, -1), asked, out=out[start : start + BLOCK])
     return out[: len(codes)]
 
 
