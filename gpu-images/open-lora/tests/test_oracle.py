@@ -70,7 +70,7 @@ def test_adapters_differ_from_the_base_and_from_each_other(llama):
     assert len(outputs) >= len(ADAPTERS) - 1
 
 
-@pytest.mark.parametrize("kind", ["qwen2", "mistral", "gpt2", "neox", "gemma2", "phi3"])
+@pytest.mark.parametrize("kind", ["qwen2", "mistral", "gpt2", "neox", "gemma2", "phi3", "dynamic rope"])
 def test_other_architectures(tmp_path, kind):
     """Biases, sliding windows, Conv1D with fan_in_fan_out, fused maps, soft caps, an LM head as a target."""
     make_base(tmp_path / "base", kind)
@@ -84,7 +84,10 @@ def test_other_architectures(tmp_path, kind):
 
 @pytest.mark.parametrize(
     ("kind", "way", "targets"),
-    [("falcon", "cached", "all-linear"), ("lfm2", "cached", "all-linear"), ("mamba2", "whole", ["lm_head"])],
+    [
+        ("falcon", "cached", "all-linear"), ("lfm2", "cached", "all-linear"), ("llama4", "cached", "all-linear"),
+        ("mamba2", "whole", ["lm_head"]),
+    ],  # fmt: skip
 )
 def test_architectures_that_cannot_be_packed(tmp_path, kind, way, targets):
     """A subclass of Linear, convolutions with a state, no key/value cache: one by one, and still stock PEFT's answers."""
@@ -94,6 +97,16 @@ def test_architectures_that_cannot_be_packed(tmp_path, kind, way, targets):
     engine = make_engine(tmp_path, max_rows=4, chunk_tokens=16)
     assert engine.base.way == way
     check(engine, tmp_path, cases(5, 5, ["one", "two", None]))
+
+
+def test_longrope_ends_where_its_frequencies_change(tmp_path):
+    """Past the original context a cache and the input as a whole give different keys: what is answered is stock's."""
+    make_base(tmp_path / "base", "longrope")
+    make_adapter(tmp_path, "one", rank=4)
+    engine = make_engine(tmp_path, max_rows=4, chunk_tokens=16)
+    assert engine.max_model_tokens == 32
+    prompts = [[7 + 3 * i for i in range(length)] for length in (1, 4, 20, 31)]
+    check(engine, tmp_path, [("one", prompt, 32 - len(prompt), 0) for prompt in prompts])
 
 
 @pytest.mark.parametrize(("kind", "why"), [("not runnable", "does not run"), ("recurrent_gemma", "keeps state")])

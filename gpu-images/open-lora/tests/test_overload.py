@@ -100,16 +100,15 @@ def test_a_drain_finishes_what_runs_and_refuses_what_comes(make_server):
 
 
 def test_a_drain_waits_for_a_request_on_its_way_from_prompt_to_batch(llama):
-    """Between the two it is in neither list of the engine's thread."""
     engine = make_engine(llama, max_rows=2)
     between = threading.Event()
 
-    def slow(sequence, prompt_done=engine.scheduler.prompt_done):
-        prompt_done(sequence)
+    def slow(sequence, join=engine.scheduler.join):
         between.set()
         time.sleep(0.2)
+        join(sequence)
 
-    engine.scheduler.prompt_done = slow
+    engine.scheduler.join = slow
 
     async def run():
         lease = await engine.acquire("r4-all")

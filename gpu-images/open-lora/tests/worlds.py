@@ -10,8 +10,8 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
-    AutoModelForCausalLM, FalconConfig, Gemma2Config, GPT2Config, GPTNeoXConfig, Lfm2Config, LlamaConfig, Mamba2Config,
-    MistralConfig, Phi3Config, PreTrainedTokenizerFast, Qwen2Config, RecurrentGemmaConfig, StableLmConfig,
+    AutoModelForCausalLM, FalconConfig, Gemma2Config, GPT2Config, GPTNeoXConfig, Lfm2Config, Llama4TextConfig, LlamaConfig,
+    Mamba2Config, MistralConfig, Phi3Config, PreTrainedTokenizerFast, Qwen2Config, RecurrentGemmaConfig, StableLmConfig,
 )  # fmt: skip
 
 from open_lora.adapters.sources import FolderSource
@@ -40,6 +40,21 @@ CONFIGS = {
         attention_window_size=16, lru_width=48,
     ),
     "not runnable": lambda: StableLmConfig(**SHAPE, **WIDE, num_key_value_heads=2),  # a quarter of 12 is no even rotary width
+    "longrope": lambda: Phi3Config(
+        **SHAPE, **WIDE, num_key_value_heads=2, pad_token_id=1, original_max_position_embeddings=32,
+        rope_parameters={
+            "rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 6, "long_factor": [4.0] * 6,
+            "original_max_position_embeddings": 32,
+        },
+    ),
+    "dynamic rope": lambda: LlamaConfig(
+        **SHAPE, **WIDE, num_key_value_heads=2,
+        rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 32},
+    ),
+    "llama4": lambda: Llama4TextConfig(
+        **SHAPE, **WIDE, num_key_value_heads=2, head_dim=12, intermediate_size_mlp=80, num_local_experts=2, moe_layers=[],
+        interleave_moe_layer_step=99, no_rope_layers=[1, 0], attn_temperature_tuning=False, attention_chunk_size=16, pad_token_id=1,
+    ),
     "gpt2": lambda: GPT2Config(**SHAPE, n_embd=48, n_layer=2, n_head=4, n_positions=192),
 }
 TEXT = "the quick brown fox jumps over the lazy dog; Zwölf Boxkämpfer jagen Viktor quer über den Sylter Deich; 漢字かな 😀"

@@ -7,8 +7,10 @@ version does not know is refused unless it is empty, so that a newer variant is 
 from __future__ import annotations
 
 import math
-import re
+import time
 from dataclasses import dataclass
+
+import regex
 
 from open_lora.refusals import Refusal
 
@@ -22,36 +24,45 @@ HARMLESS = {
 }  # fmt: skip
 # these initialisations change the base weights, so the adapter alone does not say what the model answers
 BASE_CHANGING_INIT = ("pissa", "olora", "corda", "loftq", "lora_ga")
+LARGEST = 1e30  # of a number in a config
+# an expression can be made to fill the memory when it is compiled ({99999999}) or to search for years: nothing that repeats
+# by number, and seconds that all patterns of an adapter may take over all modules
+PATTERN = regex.compile(r"[\w.|^$()\\*+?\[\]-]{1,1000}")
+PATTERN_SECONDS = 1.0
+Patterns = list[tuple[regex.Pattern, float]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class LoraSettings:
     rank: int
     alpha: float
     use_rslora: bool
-    rank_pattern: dict[str, int]
-    alpha_pattern: dict[str, float]
+    rank_pattern: Patterns
+    alpha_pattern: Patterns
+    seconds_left: float = PATTERN_SECONDS
 
     def scaling(self, path: str, rank: int) -> float:
         """alpha / r, or alpha / sqrt(r) with rsLoRA (arXiv:2312.03732); alpha may be set per module."""
-        alpha = _by_pattern(self.alpha_pattern, path, self.alpha)
+        alpha = self._by_pattern(self.alpha_pattern, path, self.alpha)
         return alpha / math.sqrt(rank) if self.use_rslora else alpha / rank
 
     def rank_of(self, path: str) -> int:
-        return int(_by_pattern(self.rank_pattern, path, self.rank))
+        return int(self._by_pattern(self.rank_pattern, path, self.rank))
 
-
-def _by_pattern(patterns: dict, path: str, default: float) -> float:
-    """PEFT's rule (`get_pattern_key`): a pattern is a regular expression that matches the end of the module's path."""
-    for pattern, value in patterns.items():
-        if re.match(rf"(.*\.)?({pattern})$", path):
-            return value
-    return default
+    def _by_pattern(self, patterns: Patterns, path: str, default: float) -> float:
+        """PEFT's rule (`get_pattern_key`): a pattern is a regular expression that matches the end of the module's path."""
+        started = time.perf_counter()
+        try:
+            return next((value for pattern, value in patterns if pattern.match(path, timeout=self.seconds_left)), default)
+        except TimeoutError:
+            raise Refusal("adapter_unsupported", "rank_pattern or alpha_pattern take too long", param="rank_pattern") from None
+        finally:
+            self.seconds_left = max(1e-3, self.seconds_left - (time.perf_counter() - started))
 
 
 def _number(config: dict, field: str, default: float) -> float:
     value = config.get(field, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < LARGEST:  # a NaN is not, either
         raise Refusal("adapter_corrupt", f"adapter_config.json: {field} is not a number", param=field)
     return value
 
@@ -74,15 +85,19 @@ def check_config(config: object, max_rank: int) -> LoraSettings:
     patterns = [config.get(field) or {} for field in ("rank_pattern", "alpha_pattern")]
     if not all(isinstance(pattern, dict) for pattern in patterns):
         raise Refusal("adapter_corrupt", "rank_pattern and alpha_pattern must be objects", param="rank_pattern")
-    for pattern in patterns:
-        for key in pattern:
-            _number(pattern, key, 0)
-            try:
-                re.compile(key)
-            except re.error:
-                raise Refusal("adapter_corrupt", f"{key!r} is not a pattern", param="rank_pattern") from None
-    if rank < 1 or any(value < 1 for value in patterns[0].values()):
+    ranks, alphas = (_compiled(pattern) for pattern in patterns)
+    if any(value < 1 for value in (rank, *(value for _, value in ranks))):
         raise Refusal("adapter_corrupt", "rank must be at least 1", param="r")
-    if max([rank, *patterns[0].values()]) > max_rank:
+    if any(value > max_rank for value in (rank, *(value for _, value in ranks))):
         raise Refusal("adapter_rank_too_large", f"rank over the limit of {max_rank}", param="r")
-    return LoraSettings(rank, _number(config, "lora_alpha", 8), bool(config.get("use_rslora")), *patterns)
+    return LoraSettings(rank, _number(config, "lora_alpha", 8), bool(config.get("use_rslora")), ranks, alphas)
+
+
+def _compiled(patterns: dict) -> Patterns:
+    for key in patterns:
+        if not PATTERN.fullmatch(key):
+            raise Refusal("adapter_unsupported", f"{key[:80]!r} is more than the pattern of a module's name", param="rank_pattern")
+    try:
+        return [(regex.compile(rf"(.*\.)?({key})$"), _number(patterns, key, 0)) for key in patterns]
+    except (regex.error, RecursionError, OverflowError):
+        raise Refusal("adapter_corrupt", "rank_pattern or alpha_pattern hold what is no pattern", param="rank_pattern") from None

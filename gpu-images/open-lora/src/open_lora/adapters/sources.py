@@ -75,7 +75,7 @@ def parse_manifest(raw: bytes, name: str, base_id: str | None) -> dict:
         raise Refusal("adapter_digest_mismatch", "manifest.json does not hash to the adapter's id", param="model")
     try:
         manifest = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refusal("adapter_corrupt", "manifest.json is not JSON") from None
     if not isinstance(manifest, dict):
         raise Refusal("adapter_corrupt", "manifest.json is not an object")

@@ -63,7 +63,7 @@ def read_adapter(
     weights = check_folder(directory, limits)
     try:
         config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise Refusal("adapter_corrupt", f"{CONFIG} cannot be read: {type(error).__name__}") from None
     settings = check_config(config, limits.max_rank)
     try:

@@ -21,20 +21,20 @@ class Prompt:
 def make_prompts(request: ParsedRequest, tokenizer, vocabulary: int, max_model_tokens: int) -> list[Prompt]:
     """One for chat, one per prompt for completions. Raises Refusal."""
     if request.chat:
-        pairs = [_chat(request.messages, tokenizer)]
+        pairs = [_chat(request.messages, tokenizer, vocabulary)]
     else:
         pairs = [_completion(prompt, tokenizer, vocabulary) for prompt in request.prompt]
     return [Prompt(text, ids, _fit(request.parameters, ids, max_model_tokens)) for text, ids in pairs]
 
 
-def _chat(messages: list, tokenizer) -> tuple[str, list[int]]:
+def _chat(messages: list, tokenizer, vocabulary: int) -> tuple[str, list[int]]:
     if not tokenizer.chat_template:
         raise Refusal("no_chat_template", "the base model has no chat template; use /v1/completions", param="messages")
     try:
         text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     except (TemplateError, TypeError, ValueError, KeyError, IndexError) as error:
         raise Refusal("invalid_request", f"the chat template refuses these messages: {error}", param="messages") from None
-    return text, tokenizer(text, add_special_tokens=False)["input_ids"]
+    return text, _known(tokenizer(text, add_special_tokens=False)["input_ids"], vocabulary, "messages")
 
 
 def _completion(prompt: str | list[int], tokenizer, vocabulary: int) -> tuple[str, list[int]]:
@@ -42,12 +42,17 @@ def _completion(prompt: str | list[int], tokenizer, vocabulary: int) -> tuple[st
         ids = tokenizer(prompt)["input_ids"]
         if not ids and tokenizer.bos_token_id is not None:
             ids = [tokenizer.bos_token_id]
-        if not ids:
-            raise Refusal("invalid_request", "prompt is empty", param="prompt")
-        return prompt, ids
-    if max(prompt) >= vocabulary:
-        raise Refusal("invalid_request", f"token ids must be below {vocabulary}", param="prompt")
-    return tokenizer.decode(prompt), prompt
+        return prompt, _known(ids, vocabulary, "prompt")
+    return tokenizer.decode(_known(prompt, vocabulary, "prompt")), prompt
+
+
+def _known(ids: list[int], vocabulary: int, param: str) -> list[int]:
+    """The ids, all of which the model has: its tokenizer may know more."""
+    if not ids:
+        raise Refusal("invalid_request", "the prompt is empty", param=param)
+    if max(ids) >= vocabulary:
+        raise Refusal("invalid_request", f"token ids must be below {vocabulary}", param=param)
+    return ids
 
 
 def _fit(parameters: SamplingParameters, ids: list[int], limit: int) -> SamplingParameters:

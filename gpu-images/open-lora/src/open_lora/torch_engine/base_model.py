@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from open_lora.torch_engine import attention
 from open_lora.torch_engine.kv_cache import DecodeCache, KvShape, StagedKv
@@ -21,7 +22,7 @@ from open_lora.torch_engine.lora_linear import find_sites
 from open_lora.torch_engine.step import CURRENT, PromptChunk, Step
 
 log = logging.getLogger("open_lora")
-ROPE_THAT_LOOKS_AT_THE_WHOLE_INPUT = {"dynamic", "longrope"}
+MASKS_WE_KNOW = {"full_attention", "sliding_attention"}  # others stand in `attention_mask`, which the packed way leaves out
 PROBE = 12  # tokens
 PROBE_CHUNKS = ((0, 5), (5, PROBE - 1), (PROBE - 1, PROBE))
 
@@ -62,6 +63,7 @@ def load_base(directory: Path, device: torch.device, dtype: torch.dtype, max_mod
 def prepare(model: PreTrainedModel, max_model_tokens: int | None) -> BaseModel:
     config = model.config.get_text_config()
     positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 2048
+    positions = min(positions, _one_rotation(config))
     limit = min(positions, max_model_tokens or positions)
     keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
     eos = model.generation_config.eos_token_id if model.generation_config is not None else None
@@ -112,10 +114,21 @@ def _hides_its_cache(model: PreTrainedModel, ids: torch.Tensor) -> bool:
     return not {"past_key_values", "cache_params"} & set(model(input_ids=ids, use_cache=True).keys())
 
 
+def _one_rotation(config: PreTrainedConfig) -> int:
+    """Positions over which the rotary frequencies stay the same: longrope has others for inputs longer than the original
+    context, keys in a cache would have to be turned anew. (`dynamic` changes past `max_position_embeddings` only.)"""
+    rope = getattr(config, "rope_parameters", None) or {}
+    kinds = [rope] if "rope_type" in rope else [kind for kind in rope.values() if isinstance(kind, dict)]
+    limits = [kind["original_max_position_embeddings"] for kind in kinds if kind.get("rope_type") == "longrope"]
+    if limits:
+        log.warning("longrope: the context ends at the original %d tokens, where other frequencies begin", min(limits))
+    return min(limits, default=sys.maxsize)
+
+
 def _may_be_packed(model: PreTrainedModel) -> bool:
-    rope = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
-    kinds = {rope.get("rope_type")} if "rope_type" in rope else {v.get("rope_type") for v in rope.values() if isinstance(v, dict)}
-    return model._supports_attention_backend and not kinds & ROPE_THAT_LOOKS_AT_THE_WHOLE_INPUT
+    config = model.config.get_text_config()
+    masks = set(getattr(config, "layer_types", None) or ())
+    return model._supports_attention_backend and masks <= MASKS_WE_KNOW and not getattr(config, "attention_chunk_size", None)
 
 
 def _tolerance(dtype: torch.dtype) -> float:

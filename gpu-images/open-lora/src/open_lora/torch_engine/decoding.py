@@ -30,11 +30,11 @@ class Decoding:
         ready, rows = [], []
         for index, (sequence, _) in enumerate(chunks):
             if sequence.filled == len(sequence.prompt):
-                scheduler.prompt_done(sequence)
+                scheduler.batch.remember_prompt(sequence)
                 ready.append(sequence)
                 rows.append(len(decoding) + index)
         for sequence in self._pick(ready, logits[rows]) if ready else []:
-            scheduler.batch.join(sequence)
+            scheduler.join(sequence)
 
     def _pick(self, sequences: list[Sequence], logits: torch.Tensor) -> list[Sequence]:
         """Samples one token for each; returns those that go on. Finished ones leave the batch."""
@@ -48,9 +48,14 @@ class Decoding:
                 self.counters["non_finite"] += 1
                 self.scheduler.remove(sequence)
                 continue
-            sampler = sequence.sampler
-            token = best[index] if sampler.plain else sampler.pick(logits[index].float().cpu().clone())
-            if self._accept(sequence, token, logits, index):
+            try:
+                sampler = sequence.sampler
+                token = best[index] if sampler.plain else sampler.pick(logits[index].float().cpu().clone())
+                goes_on = self._accept(sequence, token, logits, index)
+            except Exception as error:
+                self.scheduler.fail(sequence, error)
+                continue
+            if goes_on:
                 going.append(sequence)
             else:
                 self.scheduler.remove(sequence)

@@ -5,6 +5,7 @@ The engine's thread owns it; nothing here is safe to call from another one.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from open_lora.torch_engine.fair_queue import FairQueue, QueueFull
 from open_lora.torch_engine.sequence import Sequence
 from open_lora.torch_engine.sequential import SequentialBatch
 
+log = logging.getLogger("open_lora")
 Batch = PackedBatch | SequentialBatch
 Emit = Callable[[Sequence, TokenEvent | Refusal], None]
 
@@ -97,10 +99,24 @@ class Scheduler:
     def _enter(self, sequence: Sequence) -> None:
         sequence.started_at = sequence.started_at or time.monotonic()
         if sequence.output:  # it was parked
-            self.batch.join(sequence)
-        else:
+            self.join(sequence)
+            return
+        try:
             self.batch.begin(sequence)
+        except Exception as error:
+            self.fail(sequence, error)
+        else:
             self.prefilling.append(sequence)
+
+    def join(self, sequence: Sequence) -> None:
+        """It becomes a row: its prompt is computed and its first token is picked, or it was parked."""
+        try:
+            self.batch.join(sequence)
+        except Exception as error:
+            self.fail(sequence, error)
+        else:
+            if sequence in self.prefilling:
+                self.prefilling.remove(sequence)
 
     def _preempt(self) -> None:
         """A waiting adapter with fewer rows than its fair share takes a row of the adapter that has most."""
@@ -118,9 +134,13 @@ class Scheduler:
         if taken is None:
             return
         victim = max(victims, key=lambda sequence: sequence.started_at)
-        self.batch.park(victim)
-        self.queue.add(victim.flow, victim, 0, resumed=True)
-        self.counters["preempted"] += 1
+        try:
+            self.batch.park(victim)
+        except Exception as error:
+            self.fail(victim, error)
+        else:
+            self.queue.add(victim.flow, victim, 0, resumed=True)
+            self.counters["preempted"] += 1
         self._enter(taken[1])
 
     def chunks(self) -> list[tuple[Sequence, int]]:
@@ -135,11 +155,6 @@ class Scheduler:
                 left -= n
         return out
 
-    def prompt_done(self, sequence: Sequence) -> None:
-        """All of its prompt is computed; `batch.join` takes it on once its first token is picked."""
-        self.prefilling.remove(sequence)
-        self.batch.remember_prompt(sequence)
-
     # --- out of it ------------------------------------------------------------------------------------------------
 
     def remove(self, sequence: Sequence) -> None:
@@ -147,11 +162,20 @@ class Scheduler:
             self.prefilling.remove(sequence)
         self.batch.leave(sequence)
 
+    def fail(self, sequence: Sequence, error: Exception) -> None:
+        """What one request alone met (no memory for it, a distribution that cannot be drawn from) ends that one only."""
+        log.error("a request failed", exc_info=error)
+        self._interrupt(sequence, error)
+        self.remove(sequence)
+
+    def _interrupt(self, sequence: Sequence, error: Exception) -> None:
+        self._emit(sequence, Refusal("engine_failed", f"the request was interrupted ({type(error).__name__})"))
+
     def fail_running(self, error: Exception) -> None:
         """A step that raised takes down the requests in it, not the server: they end, and the batch is made anew."""
         self.counters["failed_steps"] += 1
         for sequence in self.running():
-            self._emit(sequence, Refusal("engine_failed", f"the request was interrupted ({type(error).__name__})"))
+            self._interrupt(sequence, error)
             sequence.row = -1
         self.prefilling = []
         self.batch = self._new_batch()
