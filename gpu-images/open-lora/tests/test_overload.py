@@ -163,6 +163,27 @@ def test_ping_says_so_when_the_engine_thread_is_dead(make_server):
     assert after.json()["error"]["code"] == "engine_failed"
 
 
+def test_ping_says_so_when_every_step_fails_and_again_when_one_does_not(llama, monkeypatch):
+    engine = make_engine(llama)
+    own = engine.scheduler.batch.__class__.forward
+
+    def broken(*_):
+        raise RuntimeError("device-side assert")
+
+    async def run():
+        seen = []
+        for step in range(5):
+            monkeypatch.setattr(engine.scheduler.batch.__class__, "forward", broken if step < 4 else own)
+            await asyncio.gather(greedy(engine, "r4-all", [5, 6], 3), return_exceptions=True)
+            seen.append(engine.healthy())
+        return seen
+
+    try:
+        assert asyncio.run(run()) == [True, True, False, False, True]
+    finally:
+        engine.close()
+
+
 def test_what_is_prefetched_is_there_and_pinned_and_a_bad_name_stops_nothing(make_server):
     server, settings = make_server("--prefetch", "r4-all,nobody,r8-all", "--pin", "--device-mb", "1")
 

@@ -117,6 +117,13 @@ def test_names_that_are_no_names(engine, name):
     assert code_of(engine[0], name) == "invalid_adapter_name"
 
 
+def test_a_folder_whose_name_is_none_is_told_at_the_start(llama, tmp_path, caplog):
+    for name in ("größe", "v1,2(x)", "-dash", "good"):
+        copy(llama, tmp_path, name)
+    assert FolderSource(tmp_path / "adapters").names() == ["good"]
+    assert all(name in caplog.text for name in ("größe", "v1,2(x)", "-dash")) and "good" not in caplog.text
+
+
 def test_unknown(engine):
     assert code_of(engine[0], "nobody") == "model_not_found"
 

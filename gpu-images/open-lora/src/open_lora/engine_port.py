@@ -19,6 +19,7 @@ class SamplingParameters:
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
+    min_p: float = 0.0  # of the best token's probability
     seed: int | None = None
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
@@ -75,6 +76,7 @@ class Engine(Protocol):
     """`generate` raises `Refusal` (queue_full, queue_timeout, non_finite_output ...). Closing the iterator cancels."""
 
     max_model_tokens: int
+    max_choices: int  # of one request: more would not fit into the empty queue
 
     async def acquire(self, name: str) -> Lease: ...
 

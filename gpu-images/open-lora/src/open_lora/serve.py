@@ -56,7 +56,6 @@ async def _serve(assembled, settings: Settings) -> int:
         return 1
     config = uvicorn.Config(
         assembled.app, log_level="warning", access_log=False, timeout_keep_alive=75, lifespan="off",
-        timeout_graceful_shutdown=int(settings.drain_seconds) + 2,
     )  # fmt: skip
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None
@@ -64,8 +63,11 @@ async def _serve(assembled, settings: Settings) -> int:
     draining: list[asyncio.Task] = []
 
     async def drain() -> None:
+        """One deadline for the requests and for the connections: a client that reads nothing holds one open."""
         log.info("draining")
+        deadline = loop.time() + settings.drain_seconds + 2
         await assembled.drain(settings.drain_seconds)
+        config.timeout_graceful_shutdown = max(1, int(deadline - loop.time()))
         server.should_exit = True
 
     for what in (signal.SIGTERM, signal.SIGINT):
@@ -83,7 +85,8 @@ async def _serve(assembled, settings: Settings) -> int:
     await serving
     if draining:
         await draining[0]
-    assembled.engine.close()
+    else:
+        assembled.engine.close()
     return 0
 
 

@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     add("--device", default="auto", help="auto, cpu or cuda")
     add("--dtype", default="auto", choices=["auto", "float32", "bfloat16", "float16"], help="auto: float32 on a CPU")
     add("--max-batch", type=int, default=16, help="sequences that run at once")
-    add("--max-model-tokens", type=int, default=None, help="prompt and output together (default: the model's limit)")
+    add("--max-model-tokens", type=int, default=None, help="prompt and output together (default: the model's limit; OPEN_LORA_MAX_MODEL_TOKENS)")
     add("--max-rank", type=int, default=128)
     add("--device-mb", type=int, default=2048, help="memory for adapters on the device")
     add("--host-mb", type=int, default=512, help="memory for adapters on the host")
@@ -95,12 +95,14 @@ def read_settings(arguments: list[str], environment: dict[str, str]) -> Settings
     if engine not in ("torch", "vllm"):
         options.error(f"--engine: {engine} is neither torch nor vllm")
     name = None if hosting or args.no_base else args.served_base_name or args.base.resolve().name
+    if name is not None and (args.adapters / name / "adapter_config.json").exists():
+        options.error(f"--adapters holds an adapter with the base's name, {name!r}: --served-base-name gives the base another, --no-base none")
     return Settings(
         port=port, host=args.host or ("0.0.0.0" if hosting else "127.0.0.1"), hosting=hosting,
         engine=engine, vllm_url=environment.get("OPEN_LORA_VLLM_URL", args.vllm_url),
         vllm_adapters=int(environment.get("OPEN_LORA_VLLM_ADAPTERS", args.vllm_adapters)),
         device=environment.get("OPEN_LORA_DEVICE", args.device), dtype=environment.get("OPEN_LORA_DTYPE", args.dtype),
-        max_batch=int(environment.get("OPEN_LORA_MAX_BATCH", args.max_batch)), max_model_tokens=args.max_model_tokens,
+        max_batch=int(environment.get("OPEN_LORA_MAX_BATCH", args.max_batch)), max_model_tokens=_tokens(environment.get("OPEN_LORA_MAX_MODEL_TOKENS"), args.max_model_tokens),
         max_rank=int(environment.get("OPEN_LORA_MAX_RANK", args.max_rank)), device_mb=int(environment.get("OPEN_LORA_DEVICE_MB", args.device_mb)),
         host_mb=int(environment.get("OPEN_LORA_HOST_MB", args.host_mb)),
         disk_mb=int(environment.get("OPEN_LORA_DISK_MB", args.disk_mb)),
@@ -108,6 +110,10 @@ def read_settings(arguments: list[str], environment: dict[str, str]) -> Settings
         prefetch=tuple(filter(None, environment.get("OPEN_LORA_PREFETCH", args.prefetch).split(","))),
         pin=args.pin, drain_seconds=args.drain_seconds, **place,
     )  # fmt: skip
+
+
+def _tokens(given: str | None, argument: int | None) -> int | None:
+    return int(given) if given else argument
 
 
 def _models_place(environment: dict[str, str], options: argparse.ArgumentParser) -> dict:

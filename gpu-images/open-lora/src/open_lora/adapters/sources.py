@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +18,8 @@ from open_lora.engine_port import AdapterFiles
 from open_lora.refusals import Refusal
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:+ -]{0,199}")
+NAME_RULE = "an adapter's name is ASCII letters, digits, spaces and _.@:+-, and begins with a letter, a digit or _"
+log = logging.getLogger("open_lora")
 PUBLISHED = re.compile(r"[0-9a-f]{32}")
 DISABLED = "DISABLED"
 MAX_MANIFEST = 4 << 20
@@ -39,7 +42,7 @@ class Source(Protocol):
 def check_name(name: str) -> str:
     """A name is one path segment: no separators, no leading dot, no control characters."""
     if not isinstance(name, str) or not NAME.fullmatch(name) or name.endswith((" ", ".")):
-        raise Refusal("invalid_adapter_name", "an adapter's name is one segment of letters, digits and _.@:+-", param="model")
+        raise Refusal("invalid_adapter_name", NAME_RULE, param="model")
     return name
 
 
@@ -106,6 +109,9 @@ class FolderSource:
         self._known: dict[str, tuple[object, str]] = {}
         self._registered: dict[str, Path] = {}
         self._disabled: set[str] = set()
+        for path in self.root.iterdir() if self.root.is_dir() else ():
+            if not NAME.fullmatch(path.name) and (path / CONFIG).is_file():
+                log.warning("adapter %r is not served: %s", path.name, NAME_RULE)
 
     def directory(self, name: str) -> Path:
         return self._registered.get(name) or self.root / check_name(name)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from open_lora.engine_port import Engine, Lease
@@ -34,15 +35,16 @@ class Completions:
         request = parse_request(body, chat)
         prompts = make_prompts(request, self.tokenizer, self.vocabulary, self.engine.max_model_tokens)
         _check_bias(request, self.vocabulary)
+        if len(prompts) * request.n > self.engine.max_choices:
+            limit = f"this server takes up to {self.engine.max_choices} choices a request, prompts times n"
+            raise Refusal("invalid_request", limit, param="n")
         started = time.perf_counter()
         lease = await self._lease(request.model)
         self.metrics.leased(lease)
         run = _Run(self, request, lease, make_choices(request, prompts, self.decoder), started)
         self.running += 1
         try:
-            if request.stream:
-                return await run.streamed()
-            return await run.whole(http)
+            return await (run.streamed(http) if request.stream else run.whole(http))
         except BaseException:
             await run.close()
             raise
@@ -84,19 +86,12 @@ class _Run:
         return first
 
     async def whole(self, http: Request) -> Response:
-        """Stops generating when the client hangs up."""
-        work = asyncio.create_task(self._collect())
-        gone = asyncio.create_task(_hung_up(http))
         try:
-            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                return Response(status_code=499)
-            work.result()
+            await _unless_gone(http, self._collect())
             return JSONResponse(self.writer.whole(), headers=self._headers())
+        except ClientDisconnect:
+            return Response(status_code=499)
         finally:
-            for task in (work, gone):
-                task.cancel()
-            await asyncio.gather(work, gone, return_exceptions=True)
             await self.close()
 
     async def _collect(self) -> None:
@@ -104,8 +99,12 @@ class _Run:
             async for _ in self.updates:
                 pass
 
-    async def streamed(self) -> Response:
-        first = await self._first()  # a refusal of the queue is still an HTTP status
+    async def streamed(self, http: Request) -> Response:
+        try:
+            first = await _unless_gone(http, self._first())  # a refusal of the queue is still an HTTP status
+        except ClientDisconnect:
+            await self.close()
+            return Response(status_code=499)
         return StreamingResponse(self._events(first), media_type="text/event-stream", headers=self._headers() | NO_BUFFER)
 
     async def _events(self, first: Update | None) -> AsyncIterator[bytes]:
@@ -127,6 +126,20 @@ class _Run:
 
 
 NO_BUFFER = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+async def _unless_gone(http: Request, coroutine: Coroutine) -> Any:
+    """Its result; cancels it and raises ClientDisconnect when the client hangs up before."""
+    work, gone = asyncio.create_task(coroutine), asyncio.create_task(_hung_up(http))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ClientDisconnect
+        return work.result()
+    finally:
+        for task in (work, gone):
+            task.cancel()
+        await asyncio.gather(work, gone, return_exceptions=True)
 
 
 async def _hung_up(http: Request) -> None:

@@ -88,11 +88,12 @@ async def _run(engine: Engine, lease: Lease, choice: Choice, request_id: str) ->
         async for event in stream:
             choice.events.append(event)
             pending.append(event)
-            text = choice.assembler.push(event.token, skip=event.finish == "stop")
+            ended = event.finish == "stop"
+            text = "" if ended else choice.assembler.push(event.token)
             if choice.assembler.stopped:
                 choice.finish = "stop"
             elif event.finish:
-                text += choice.assembler.finish()
+                text += choice.assembler.finish(end_token=ended)
                 choice.finish = "stop" if choice.assembler.stopped else event.finish
             if text or choice.finish:
                 yield Update(choice, text, pending)

@@ -11,6 +11,9 @@ from open_lora.front.request import ParsedRequest
 from open_lora.refusals import Refusal
 
 
+DEFAULT_TOKENS = 16
+
+
 @dataclass(frozen=True)
 class Prompt:
     text: str
@@ -24,7 +27,7 @@ def make_prompts(request: ParsedRequest, tokenizer, vocabulary: int, max_model_t
         pairs = [_chat(request.messages, tokenizer, vocabulary)]
     else:
         pairs = [_completion(prompt, tokenizer, vocabulary) for prompt in request.prompt]
-    return [Prompt(text, ids, _fit(request.parameters, ids, max_model_tokens)) for text, ids in pairs]
+    return [Prompt(text, ids, _fit(request, ids, max_model_tokens)) for text, ids in pairs]
 
 
 def _chat(messages: list, tokenizer, vocabulary: int) -> tuple[str, list[int]]:
@@ -55,10 +58,12 @@ def _known(ids: list[int], vocabulary: int, param: str) -> list[int]:
     return ids
 
 
-def _fit(parameters: SamplingParameters, ids: list[int], limit: int) -> SamplingParameters:
+def _fit(request: ParsedRequest, ids: list[int], limit: int) -> SamplingParameters:
+    """Without max_tokens: OpenAI's default for completions, all that is left for chat."""
+    parameters = request.parameters
     room = limit - len(ids)
     wanted = parameters.max_tokens
     if room < 1 or wanted > room:
         asked = f"{len(ids)} prompt tokens" + (f" and max_tokens {wanted}" if wanted > 0 else "")
         raise Refusal("context_length_exceeded", f"the model's limit is {limit} tokens, you asked for {asked}", param="max_tokens" if room >= 1 else "messages")  # fmt: skip
-    return parameters if wanted > 0 else replace(parameters, max_tokens=room)
+    return parameters if wanted > 0 else replace(parameters, max_tokens=room if request.chat else min(room, DEFAULT_TOKENS))

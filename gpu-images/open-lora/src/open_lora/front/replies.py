@@ -15,7 +15,7 @@ class ReplyWriter:
         self.request, self.lease, self.decoder, self.choices = request, lease, decoder, choices
         self.id = ("chatcmpl-" if request.chat else "cmpl-") + request_id
         self.created = int(time.time())
-        self._offsets = [0] * len(choices)
+        self._told = [0] * len(choices)  # tokens whose log probabilities were told
 
     def _head(self, kind: str) -> dict:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.request.model}
@@ -41,7 +41,8 @@ class ReplyWriter:
     def extension(self) -> dict:
         adapter = self.lease.adapter
         out = {
-            "adapter": getattr(adapter, "name", None), "found": self.lease.found, "load_ms": round(self.lease.load_ms, 3),
+            "adapter": None if adapter is None else self.request.model,  # another name may have the same content
+            "found": self.lease.found, "load_ms": round(self.lease.load_ms, 3),
         }  # fmt: skip
         if self.request.transcript:
             transcripts = [_transcript(choice) for choice in self.choices]
@@ -97,24 +98,26 @@ class ReplyWriter:
             return None
         if self.request.chat:
             return {"content": [self._chat_logprob(event) for event in events], "refusal": None}
-        texts = [self._token_text(event.token) for event in events]
-        offsets = []
-        for text in texts:
-            offsets.append(self._offsets[choice.index])
-            self._offsets[choice.index] += len(text)
-        top = [{self._token_text(token): logp for token, logp in event.top or []} for event in events]
-        return {"tokens": texts, "token_logprobs": [e.logprob for e in events], "top_logprobs": top, "text_offset": offsets}
+        tokens = [self._name(event.token) for event in events]
+        top = [{self._name(token): logp for token, logp in event.top or []} for event in events]
+        first = self._told[choice.index]
+        self._told[choice.index] += len(events)
+        offsets = choice.assembler.offsets(first, first + len(events))
+        return {"tokens": tokens, "token_logprobs": [e.logprob for e in events], "top_logprobs": top, "text_offset": offsets}
 
     def _chat_logprob(self, event: TokenEvent) -> dict:
         top = [self._entry(token, logprob) for token, logprob in event.top or []]
         return {**self._entry(event.token, event.logprob), "top_logprobs": top}
 
     def _entry(self, token: int, logprob: float | None) -> dict:
-        text = self._token_text(token)
-        return {"token": text, "logprob": logprob, "bytes": list(text.encode("utf-8"))}
+        raw = self.decoder.token_bytes(token)
+        return {"token": raw.decode("utf-8", "backslashreplace"), "logprob": logprob, "bytes": list(raw)}
 
-    def _token_text(self, token: int) -> str:
-        return self.decoder.tokenizer.decode([token])
+    def _name(self, token: int) -> str:
+        """The token's text; of a part of a character its bytes, in the form of OpenAI's completions."""
+        raw = self.decoder.token_bytes(token)
+        text = raw.decode("utf-8", "backslashreplace")
+        return text if text.encode("utf-8") == raw else f"bytes:{text}"
 
 
 def _transcript(choice: Choice) -> dict:

@@ -6,7 +6,6 @@ Parameters that would change the answer and that we do not have are refused; tho
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 
 from open_lora.engine_port import SamplingParameters
@@ -14,7 +13,14 @@ from open_lora.refusals import Refusal
 
 MAX_CHOICES = 16
 MAX_PROMPTS = 32
-REFUSED_WHEN_SET = ("tools", "functions", "tool_choice", "function_call", "suffix", "audio", "modalities", "use_beam_search", "guided_json", "guided_regex")  # fmt: skip
+REFUSED_WHEN_SET = (
+    "tools", "functions", "tool_choice", "function_call", "suffix", "audio", "modalities", "use_beam_search", "guided_json",
+    "guided_regex", "guided_choice", "guided_grammar", "structured_outputs", "stop_token_ids", "min_tokens", "bad_words",
+    "allowed_token_ids", "prompt_logprobs", "logits_processors", "truncate_prompt_tokens", "include_stop_str_in_output",
+    "prompt_embeds", "xtc_probability", "no_repeat_ngram_size",
+)  # fmt: skip
+UNSET = (None, [], {}, "", 0, False, "none", "auto", ["text"])
+REFUSED_UNLESS = {"length_penalty": 1, "skip_special_tokens": True, "typical_p": 1}
 
 
 @dataclass(frozen=True)
@@ -58,20 +64,26 @@ def parse_request(body: dict, chat: bool) -> ParsedRequest:
     options = body.get("stream_options") or {}
     if not isinstance(options, dict):
         raise Refusal("invalid_request", "stream_options must be an object", param="stream_options")
-    transcript = _boolean(extension, "transcript")
+    transcript, echo = _boolean(extension, "transcript"), not chat and _boolean(body, "echo")
+    sampling = _sampling(body, chat)
+    if echo and sampling.logprobs is not None:
+        raise Refusal("unsupported_parameter", "log probabilities of the prompt are not computed: echo without logprobs", param="echo")
     return ParsedRequest(
-        model=model, chat=chat, messages=messages, prompt=prompt, parameters=_sampling(body, chat), n=n,
+        model=model, chat=chat, messages=messages, prompt=prompt, parameters=sampling, n=n,
         stops=_stops(body), stream=_boolean(body, "stream"),
         include_usage=_boolean(options, "include_usage") or transcript,
         continuous_usage=_boolean(options, "continuous_usage_stats"),
-        echo=False if chat else _boolean(body, "echo"), transcript=transcript,
+        echo=echo, transcript=transcript,
     )  # fmt: skip
 
 
 def _refuse_unsupported(body: dict) -> None:
     for field in REFUSED_WHEN_SET:
-        if body.get(field) not in (None, [], {}, "", "none", "auto", ["text"]):
+        if body.get(field) not in UNSET:
             raise Refusal("unsupported_parameter", f"{field} is not supported", param=field)
+    for field, only in REFUSED_UNLESS.items():
+        if body.get(field, only) not in (None, only):
+            raise Refusal("unsupported_parameter", f"{field} other than {only} is not supported", param=field)
     wanted = body.get("response_format")
     if isinstance(wanted, dict) and wanted.get("type", "text") != "text":
         raise Refusal("unsupported_parameter", "response_format must be text", param="response_format")
@@ -79,13 +91,13 @@ def _refuse_unsupported(body: dict) -> None:
 
 def _sampling(body: dict, chat: bool) -> SamplingParameters:
     field = "max_completion_tokens" if chat and body.get("max_completion_tokens") is not None else "max_tokens"
-    tokens = _integer(body, field, -1 if chat else 16, 1, 1 << 30)
+    tokens = _integer(body, field, -1, 1, 1 << 30)
     bias = body.get("logit_bias") or {}
     if not isinstance(bias, dict) or len(bias) > 1024:
         raise Refusal("invalid_request", "logit_bias must map token ids to numbers", param="logit_bias")
     try:
         biases = {int(token): float(value) for token, value in bias.items()}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise Refusal("invalid_request", "logit_bias must map token ids to numbers", param="logit_bias") from None
     if any(token < 0 or not -100 <= value <= 100 for token, value in biases.items()):
         raise Refusal("invalid_request", "logit_bias values lie between -100 and 100", param="logit_bias")
@@ -98,6 +110,7 @@ def _sampling(body: dict, chat: bool) -> SamplingParameters:
         temperature=_number(body, "temperature", 1.0, 0, 2),
         top_p=_number(body, "top_p", 1.0, 1e-9, 1),
         top_k=max(top_k, 0),
+        min_p=_number(body, "min_p", 0.0, 0, 1),
         seed=seed,
         presence_penalty=_number(body, "presence_penalty", 0.0, -2, 2),
         frequency_penalty=_number(body, "frequency_penalty", 0.0, -2, 2),
@@ -126,6 +139,7 @@ def _messages(body: dict) -> list[dict]:
     for index, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             raise Refusal("invalid_request", "each message has a role", param=f"messages[{index}]")
+        valid_text(json.dumps(message, ensure_ascii=False), f"messages[{index}]")
         out.append({**message, "content": _content(message.get("content"), index)})
     return out
 
@@ -200,6 +214,6 @@ def _number(body: dict, field: str, default: float, low: float, high: float) -> 
     value = body.get(field)
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:  # so is a NaN
         raise Refusal("invalid_request", f"{field} must be a number between {low} and {high}", param=field)
     return float(value)

@@ -5,10 +5,13 @@ decoding of all ids. Stop strings are found here, across token borders, and neve
 from __future__ import annotations
 
 import json
+import re
+from itertools import accumulate
 
 from transformers import PreTrainedTokenizerFast
 
 REPLACEMENT = "\ufffd"
+BYTE_FALLBACK = re.compile("<0x[0-9A-F]{2}>")  # a byte of a character that the vocabulary lacks
 
 
 class Decoder:
@@ -43,6 +46,16 @@ class Decoder:
         piece = self.tokenizer.convert_ids_to_tokens(token)
         return len(piece) if piece is not None and all(char in self._alphabet for char in piece) else None
 
+    def token_bytes(self, token: int) -> bytes:
+        """What the token stands for inside a text: with its leading space, and of a part of a character its bytes."""
+        piece = self.tokenizer.convert_ids_to_tokens(token) or ""
+        if self.raw_bytes(token):
+            return bytes(self._alphabet[char] for char in piece)
+        if BYTE_FALLBACK.fullmatch(piece):
+            return bytes.fromhex(piece[3:5])
+        once, twice = self.tokenizer.decode([token]), self.tokenizer.decode([token, token])
+        return (twice[len(once) :] if twice.startswith(once) else once).encode("utf-8")
+
 
 class TextAssembler:
     """One choice. `push` returns the text that may be sent now."""
@@ -63,25 +76,26 @@ class TextAssembler:
     def text(self) -> str:
         return self._text
 
-    def push(self, token: int, *, skip: bool = False) -> str:
-        """`skip`: the token ends the text and has none of its own (the end token)."""
+    def push(self, token: int) -> str:
         self.ids.append(token)
-        if not skip:
-            before = len(self._before)
-            after = self.decoder.decode(self.ids[self._context :])
-            if len(after) > before and not after.endswith(REPLACEMENT):
-                self._settle(after[before:])
-                return self._release(final=False)
+        before = len(self._before)
+        after = self.decoder.decode(self.ids[self._context :])
+        if len(after) > before and not after.endswith(REPLACEMENT):
+            self._settle(after[before:])
+            return self._release(final=False)
         self.ends.append(self._bytes)
         return ""
 
-    def finish(self) -> str:
-        """The rest: an unfinished character becomes U+FFFD, as in the tokenizer's own decoding."""
+    def finish(self, *, end_token: bool = False) -> str:
+        """The rest: an unfinished character becomes U+FFFD, as in the tokenizer's own decoding. An end token that came has
+        no text, whether or not the tokenizer calls it special."""
         if not self.stopped:
             whole = self.decoder.decode(self.ids)
             if whole.startswith(self._text) and len(whole) > len(self._text):
                 self._settle(whole[len(self._text) :])
-        return self._release(final=True)
+        rest = self._release(final=True)
+        self.ends += [self._bytes] * end_token
+        return rest
 
     def _settle(self, piece: str) -> None:
         """`piece` is the text of the tokens since the last one that was settled."""
@@ -103,6 +117,12 @@ class TextAssembler:
             return
         self._context, self._settled = self._settled, len(self.ids)
         self._before = self.decoder.decode(self.ids[self._context :])
+
+    def offsets(self, first: int, last: int) -> list[int]:
+        """Of tokens first..last-1: the character of the text that each begins in."""
+        of_byte = [count - 1 for count in accumulate(byte & 0xC0 != 0x80 for byte in self._text.encode("utf-8"))]
+        of_byte.append(len(self._text))
+        return [of_byte[min(start, len(of_byte) - 1)] for start in [0, *self.ends][first:last]]
 
     def _release(self, final: bool) -> str:
         start = max(0, self._sent)
@@ -147,8 +167,8 @@ def _is_byte_level(tokenizer) -> bool:
     return json.loads(backend.decoder.__getstate__()).get("type") == "ByteLevel"
 
 
-def _byte_alphabet() -> set[str]:
+def _byte_alphabet() -> dict[str, int]:
     """The 256 characters of byte-level BPE (Radford et al. 2019): one character of a token is one byte."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = 256 - len(printable)
-    return {chr(code) for code in printable} | {chr(256 + index) for index in range(others)}
+    others = (code for code in range(256) if code not in printable)
+    return {chr(code): code for code in printable} | {chr(256 + index): code for index, code in enumerate(others)}

@@ -23,13 +23,14 @@ from open_lora.torch_engine.sequence import Sequence
 from open_lora.torch_engine.sequential import SequentialBatch
 
 log = logging.getLogger("open_lora")
+FAILURES = 3  # steps in a row without a token: out of service
 COUNTERS = ("failed_steps", "tokens", "finished", "cancelled", "preempted", "non_finite", "refused_queue_full", "refused_queue_timeout")
 
 
 class TorchEngine:
     def __init__(self, base: BaseModel, holder: PlanHolder, tiers: AdapterTiers, limits: EngineLimits = EngineLimits()):
         self.base, self.tiers = base, tiers
-        self.max_model_tokens = base.max_positions
+        self.max_model_tokens, self.max_choices = base.max_positions, limits.queue_per_adapter
         self.counters: Counter[str] = Counter()
 
         def new_batch() -> PackedBatch | SequentialBatch:
@@ -46,6 +47,7 @@ class TorchEngine:
         self._failure: str | None = None
         self._ended = threading.Event()
         self._last_step = time.monotonic()
+        self._failures = self._tokens_then = 0  # steps that failed in a row without a token, and tokens at the last of them
         self._outgoing: list[tuple[Sequence, TokenEvent | Refusal]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -89,7 +91,8 @@ class TorchEngine:
 
     def healthy(self) -> bool:
         stuck = self._active() and time.monotonic() - self._last_step > 60
-        return not (self._failure or self._draining or stuck)
+        failing = self._failures >= FAILURES and self._tokens_then == self.counters["tokens"]
+        return not (self._failure or self._draining or stuck or failing)
 
     def stats(self) -> dict:
         scheduler, batch = self.scheduler, self.scheduler.batch
@@ -120,7 +123,7 @@ class TorchEngine:
             self._stopping = True
             self._wake.notify()
         if self._thread.is_alive():
-            self._thread.join(5)
+            self._thread.join(3)
         self.tiers.close()
 
     # --- between the threads --------------------------------------------------------------------------------------
@@ -176,6 +179,8 @@ class TorchEngine:
                     self.scheduler.busy_seconds += time.perf_counter() - started
             except Exception as error:
                 log.exception("engine step failed")
+                self._failures = self._failures + 1 if self._tokens_then == self.counters["tokens"] else 1
+                self._tokens_then = self.counters["tokens"]
                 self.scheduler.fail_running(error)
             self._last_step = time.monotonic()
             self._flush()

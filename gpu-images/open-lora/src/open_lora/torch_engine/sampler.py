@@ -63,6 +63,7 @@ class Sampler:
         if 0 < p.top_k < logits.numel():
             logits[logits < logits.topk(p.top_k).values[-1]] = float("-inf")
         probabilities = logits.softmax(-1, dtype=torch.float64)
+        probabilities[probabilities < p.min_p * probabilities.max()] = 0
         if p.top_p < 1:
             ordered, order = probabilities.sort(descending=True)
             outside = ordered.cumsum(-1) - ordered >= p.top_p

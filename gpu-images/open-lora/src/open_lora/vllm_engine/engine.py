@@ -23,7 +23,7 @@ SILENT_SECONDS = 15.0  # without a good health check: out of service
 class VllmEngine:
     def __init__(self, server: VllmServer, client: httpx.AsyncClient, tiers: VllmTiers, admission: Admission):
         self.server, self.client, self.tiers, self.admission = server, client, tiers, admission
-        self.max_model_tokens = server.max_model_tokens
+        self.max_model_tokens, self.max_choices = server.max_model_tokens, admission.queue.limit_per_flow
         self.counters: Counter[str] = Counter()
         self._draining = False
         self._last_good = time.monotonic()

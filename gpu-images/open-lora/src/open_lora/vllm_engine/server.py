@@ -34,7 +34,7 @@ class VllmServer:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(3)  # a drain ends within 30 s, whatever vLLM does
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(5)

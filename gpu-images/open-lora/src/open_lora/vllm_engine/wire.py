@@ -19,7 +19,7 @@ def completion_body(request: GenerationRequest, base_name: str) -> dict:
     body = {
         "model": base_name if request.adapter is None else request.adapter.key,
         "prompt": request.prompt, "max_tokens": p.max_tokens, "temperature": 0.0 if p.greedy else p.temperature,
-        "top_p": p.top_p, "top_k": p.top_k, "min_p": 0.0, "presence_penalty": p.presence_penalty,
+        "top_p": p.top_p, "top_k": p.top_k, "min_p": p.min_p, "presence_penalty": p.presence_penalty,
         "frequency_penalty": p.frequency_penalty, "repetition_penalty": p.repetition_penalty,
         "ignore_eos": p.ignore_eos, "stream": True, "return_token_ids": True, "return_tokens_as_token_ids": True,
         "skip_special_tokens": False, "add_special_tokens": False,
