@@ -45,6 +45,7 @@ async def _run(url: str, seed: int, seconds: float, say: Callable[[str], None]) 
         model, process = (after[key] - before[key] for key in ("model_cpu_seconds", "process_cpu_seconds"))
     return {
         "p95 of the others, alone (s)": alone["p95"], "p95 of the others, one at 100x (s)": crowded["p95"],
+        "p99 of the others, alone (s)": alone["p99"], "p99 of the others, one at 100x (s)": crowded["p99"],
         "p95 ratio": round(crowded["p95"] / alone["p95"], 2), "requests refused (429)": crowded["refused"],
         "time to first token p50 (s)": alone["first"], "streamed tokens/s, batch 16": round(16 * 96 / spent, 1),
         "front and scheduler over model, CPU": round((process - model) / model, 3),
@@ -81,7 +82,8 @@ async def _load(client: httpx.AsyncClient, seed: int, seconds: float, hot: int) 
     others = [arrivals(f"a{i}", 0.25 / 2, True) for i in range(16)]
     await asyncio.gather(*others, *([arrivals("a16", 0.25 / 2 * hot, False)] if hot else []))
     seen.sort()
-    return {"p95": round(seen[int(len(seen) * 0.95)], 3), "first": round(sorted(first)[len(first) // 2], 3), "requests": len(seen), "refused": refused}
+    at = lambda share: round(seen[int(len(seen) * share)], 3)
+    return {"p95": at(0.95), "p99": at(0.99), "first": round(sorted(first)[len(first) // 2], 3), "requests": len(seen), "refused": refused}
 
 
 async def _ask(client: httpx.AsyncClient, name: str, tokens: int = TOKENS, stream: bool = False) -> tuple[float, float, int]:
