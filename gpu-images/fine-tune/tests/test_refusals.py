@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def reason(root: Path) -> str:
     ({"influence": {"directions": 0}}, "bad-job: influence.directions: 0 must be between 1 and"),
     ({"influence": {"checkpoints": 2.5}}, "bad-job: influence.checkpoints: 2.5 must be a whole number"),
     ({"influence": {"checkpoints": 10**400}}, "bad-job: influence.checkpoints: 1000"),
+    ({"influence": {"enabled": True, "checkpoints": 0}}, "bad-job: influence.checkpoints: 0 must be between 1 and 64"),
     ({"influence": {"enabled": "no"}}, "bad-job: influence.enabled: 'no' must be true or false"),
     ({"datanets": [{"id": "dn_1", "version": 1.5}]}, "bad-job: datanets.0.version: 1.5 is not a whole number"),
     ({"datanets": [{"id": "dn_1", "version": 1.0}]}, "bad-job: datanets.0.version: 1.0 is not a whole number"),
@@ -106,6 +108,15 @@ def test_flat_hyperparameters_are_checked_by_name(make_job, run_job, flat, expec
     (root / "input/config/hyperparameters.json").write_text(flat if isinstance(flat, str) else json.dumps(flat))
     assert run_job(root) == 1
     assert reason(root).startswith(expected)
+
+
+def test_a_missing_influence_package_is_told_before_the_training(make_job, run_job, monkeypatch, capsys):
+    for name in [name for name in sys.modules if name.split(".")[0] == "influence"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "influence", None)
+    root = make_job(influence={"enabled": True})
+    assert run_job(root) == 1
+    assert reason(root).startswith("no-influence: ") and "METRIC" not in capsys.readouterr().out
 
 
 def test_pickled_base_weights_are_not_loaded(make_job, run_job):

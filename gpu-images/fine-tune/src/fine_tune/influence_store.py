@@ -14,6 +14,17 @@ from fine_tune.refusal import Refusal
 QUICK_BELOW_TOKENS = 500_000
 
 
+def require(job: Job) -> None:
+    """Refused before anything is trained: a job whose influence nobody here can fit."""
+    if not job.influence.get("enabled"):
+        return
+    try:
+        import influence.fit
+        import influence.scorecard  # noqa: F401
+    except ImportError as error:
+        raise Refusal("no-influence", f"this image lacks the package influence ({error})") from None
+
+
 def fit(base: Path, adapters: list[Path], examples: list[Example], job: Job, model: Path, shown: int) -> tuple[dict | None, dict | None, dict]:
     """Writes `model/influence/`; returns (summary of the store, scorecard, what both took), or (None, None, {}) where
     the job wants none.
@@ -24,14 +35,12 @@ def fit(base: Path, adapters: list[Path], examples: list[Example], job: Job, mod
     """
     if not job.influence.get("enabled"):
         return None, None, {}
-    try:
-        from influence.base_model import load_base
-        from influence.errors import InfluenceError
-        from influence.fit import fit_store
-        from influence.scorecard import QUICK, ScorecardSettings, scorecard_of
-        from influence.settings import Settings
-    except ImportError as error:
-        raise Refusal("no-influence", f"this image lacks the package influence ({error})") from None
+    from influence.base_model import load_base
+    from influence.errors import InfluenceError
+    from influence.fit import fit_store
+    from influence.scorecard import QUICK, ScorecardSettings, scorecard_of
+    from influence.settings import Settings
+
     rows = [{"id": e.row.id, "cluster": e.row.cluster, "contributor": e.row.contributor, "input_ids": e.input_ids,
              "labels": e.labels, "text": e.row.text, "sequence": e.row.sequence} for e in examples]
     try:

@@ -116,7 +116,8 @@ def read_influence(given: dict) -> dict:
     chosen = {"enabled": True, "checkpoints": 4, "directions": 2040, **given}
     if not isinstance(chosen["enabled"], bool):
         raise Refusal("bad-job", f"influence.enabled: {shown(chosen['enabled'])} must be true or false")
-    for name, (low, high) in {"checkpoints": (0, 64), "directions": (1, 1 << 20)}.items():
+    least = int(chosen["enabled"])  # a store is fitted on one checkpoint at least
+    for name, (low, high) in {"checkpoints": (least, 64), "directions": (least, 1 << 20)}.items():
         chosen[name] = checked_number(f"influence.{name}", chosen[name], low, high, whole=True)
     return chosen
 

@@ -36,6 +36,7 @@ def run(container: Container, job: Job, started: float, interruption: Interrupti
 
     from fine_tune import base_folder, evaluate, examples, influence_store, lora, manifest, training, watch
 
+    influence_store.require(job)
     digest, base_files = base_folder.check_digest(base, job)
     tokenizer = base_folder.load_tokenizer(base)
     trained, held_out = examples.as_examples(tokenizer, rows), examples.as_examples(tokenizer, held_rows)
