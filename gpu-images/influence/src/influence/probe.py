@@ -74,17 +74,16 @@ class LoraProbe:
             if not h.requires_grad:
                 h.requires_grad_()
             delta = h @ (b * scale).T
-            kept_x, kept_h = x.detach(), h.detach()
-            h.register_hook(lambda g: self._emit(index, 2 * index, g, kept_x, 1.0))
-            delta.register_hook(lambda g: self._emit(index, 2 * index + 1, kept_h, g, scale))
+            kept_x, kept_h = x.detach(), h.detach() * scale
+            h.register_hook(lambda g: self._emit(index, 2 * index, g, kept_x))
+            delta.register_hook(lambda g: self._emit(index, 2 * index + 1, kept_h, g))
             return output + delta
 
         return hook
 
-    def _emit(self, index: int, matrix: int, left: torch.Tensor, right: torch.Tensor, scale: float) -> None:
+    def _emit(self, index: int, matrix: int, left: torch.Tensor, right: torch.Tensor) -> None:
         left, right = (self._by_window(index, t) for t in (left, right))
-        product = torch.bmm(left.float().transpose(1, 2), right.float())
-        self.sink(matrix, product if scale == 1.0 else product * scale)
+        self.sink(matrix, torch.bmm(left.float().transpose(1, 2), right.float()))
 
     def _by_window(self, index: int, values: torch.Tensor) -> torch.Tensor:
         """(windows, tokens, width) also where a model flattens its batch, as OPT does before its MLP."""
