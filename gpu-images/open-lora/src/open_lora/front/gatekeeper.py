@@ -15,7 +15,8 @@ from open_lora.refusals import Refusal
 
 HEADER = "x-amzn-sagemaker-custom-attributes"
 LONGEST_SECONDS = 900
-REREAD_SECONDS = 30
+REREAD_SECONDS = 5
+PREVIOUS_SECONDS = 600  # longer than the infer function keeps a secret (300 s)
 
 
 def signature(secret: bytes, expires: int, body: bytes) -> str:
@@ -24,12 +25,14 @@ def signature(secret: bytes, expires: int, body: bytes) -> str:
 
 
 class Gatekeeper:
-    """`read_secret` is called again, at most every 30 s, when a signature does not fit: secrets rotate."""
+    """`read_secret` is called again, at most every 5 s, when a signature does not fit: secrets rotate. The secret before is good
+    for ten minutes more, as not everybody who signs has read the new one yet."""
 
     def __init__(self, read_secret, clock=time.time):
         self._read, self._clock = read_secret, clock
         self._lock = threading.Lock()
         self._secret: bytes = read_secret()
+        self._previous: tuple[bytes, float] | None = None  # until when it is good
         self._read_at = clock()
 
     def check(self, header: str | None, body: bytes) -> None:
@@ -44,15 +47,20 @@ class Gatekeeper:
         raise Refusal("unauthorized", "the request is not signed for this endpoint")
 
     def _fits(self, expires: int, body: bytes, given: str) -> bool:
-        return hmac.compare_digest(signature(self._secret, expires, body).encode(), given.encode("utf-8", "replace"))
+        secret, previous = self._secret, self._previous
+        secrets = [secret, previous[0]] if previous and self._clock() < previous[1] else [secret]
+        return any(hmac.compare_digest(signature(s, expires, body).encode(), given.encode("utf-8", "replace")) for s in secrets)
 
     def _reread(self) -> bool:
         with self._lock:
             if self._clock() - self._read_at < REREAD_SECONDS:
                 return False
             self._read_at = self._clock()
-            before, self._secret = self._secret, self._read()
-            return before != self._secret
+            read = self._read()
+            if read == self._secret:
+                return False
+            self._previous, self._secret = (self._secret, self._clock() + PREVIOUS_SECONDS), read
+            return True
 
 
 def secret_from_environment() -> bytes:
