@@ -156,3 +156,28 @@ def test_a_step_leaves_nothing_behind(llama):
     check(engine, llama, cases(8, 8, ADAPTERS))
     assert not engine.scheduler.batch.rows and not engine.scheduler.batch.lora.classes and not engine.scheduler.prefilling
     assert not torch.count_nonzero(engine.scheduler.batch.cache.keys[:, :, :, :100])
+
+
+def test_a_long_sequence_gives_its_memory_back_and_its_neighbours_go_on(tmp_path):
+    make_base(tmp_path / "base", "long")
+    engine = make_engine(tmp_path, max_rows=4, prefix_bytes=0, chunk_tokens=1024)
+    sizes = []  # at each step
+
+    def counted(chunks, forward=engine.scheduler.batch.forward):
+        sizes.append(engine.scheduler.batch.cache.bytes)
+        return forward(chunks)
+
+    engine.scheduler.batch.forward = counted
+    long, short = [7 + i % 300 for i in range(3000)], [5, 6, 7]
+
+    async def run():
+        return await asyncio.gather(*(greedy(engine, None, *work) for work in [(long, 3), *(([*short, i], 300) for i in range(3))]))
+
+    try:
+        first, *others = asyncio.run(run())
+    finally:
+        engine.close()
+    assert max(sizes) == 4 * 4096 * engine.base.kv.bytes_per_token and sizes[-1] == max(sizes) // 8
+    assert first == stock(tmp_path, None, tuple(long), 3)
+    for index, out in enumerate(others):
+        assert out == stock(tmp_path, None, (*short, index), 300)

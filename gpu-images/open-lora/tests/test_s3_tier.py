@@ -98,3 +98,32 @@ def test_a_bucket_out_of_reach_is_a_503_and_nothing_half_written(ids, make_sourc
         source.fetch(ids["r4-all"])
     assert (refused.value.code, refused.value.status) == ("source_unavailable", 503) and refused.value.retry_after
     assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_resident_adapter_that_is_disabled_is_refused_soon(ids, make_source, llama, monkeypatch):
+    monkeypatch.setattr("open_lora.adapters.s3_source.LOOK_SECONDS", 0.2, raising=False)
+    source, asked = make_source()
+    engine, name = make_engine(llama, source=source), ids["r4-all"]
+    mark = {"Bucket": "tier", "Key": f"p/adapters/{name}/DISABLED"}
+
+    async def found() -> str:
+        await asyncio.sleep(0.21)
+        lease = await engine.acquire(name)
+        lease.release()
+        return lease.found
+
+    async def run():
+        seen = [await found(), await found(), await found()]
+        source.bucket.client.put_object(**mark, Body=b"")
+        with pytest.raises(Refusal) as refused:
+            await found()
+        source.bucket.client.delete_object(**mark)
+        monkeypatch.setattr("open_lora.adapters.tiers.REMEMBER_REFUSAL_SECONDS", 0)
+        engine.tiers._refused.clear()
+        return seen, refused.value.code, await found()
+
+    try:
+        assert asyncio.run(run()) == (["s3", "device", "device"], "adapter_disabled", "device")
+    finally:
+        engine.close()
+    assert asked["adapter_model.safetensors"] == 1

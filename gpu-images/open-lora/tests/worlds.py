@@ -27,6 +27,7 @@ SHAPE = {"vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": 1, "initia
 WIDE = {"hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 192}  # fmt: skip
 CONFIGS = {
     "llama": lambda: LlamaConfig(**SHAPE, **WIDE, num_key_value_heads=2),
+    "long": lambda: LlamaConfig(**SHAPE, **WIDE | {"max_position_embeddings": 4096}, num_key_value_heads=2),
     "qwen2": lambda: Qwen2Config(**SHAPE, **WIDE, num_key_value_heads=4),
     "mistral": lambda: MistralConfig(**SHAPE, **WIDE, num_key_value_heads=2, sliding_window=12),
     "neox": lambda: GPTNeoXConfig(**SHAPE, **WIDE),

@@ -1,6 +1,7 @@
 """Adapters under `s3://bucket/prefix/adapters/<id>/`, kept on a disk tier with a byte budget.
 
 Names are content ids, so a copy on disk never goes stale; a copy is complete or absent (written aside, then renamed).
+Only DISABLED may come at any time: it is looked for again every LOOK_SECONDS that an adapter is in use.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+import time
 from collections import Counter, OrderedDict
 from pathlib import Path
+from zlib import crc32
 
 import boto3
 from botocore.config import Config
@@ -22,6 +25,7 @@ from open_lora.adapters.weights import CONFIG, PICKLES, WEIGHTS, Limits
 from open_lora.engine_port import AdapterFiles
 from open_lora.refusals import Refusal
 
+LOOK_SECONDS = 30  # a disabled adapter is refused after so long at most
 ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 
 
@@ -75,9 +79,13 @@ class S3Source:
             else:
                 shutil.rmtree(path, ignore_errors=True)  # a download that a crash cut short
 
-    def signature(self, name: str) -> object | None:
-        check_name(name)
-        return None
+    def signature(self, name: str) -> object:
+        """Another one every LOOK_SECONDS, not at the same moment for all names: the next request rechecks the name."""
+        return int((time.monotonic() + crc32(check_name(name).encode()) % LOOK_SECONDS) // LOOK_SECONDS)
+
+    def recheck(self, name: str) -> bool:
+        self._check_enabled(name)
+        return True
 
     def names(self) -> list[str]:
         with self._lock:
@@ -86,9 +94,12 @@ class S3Source:
     def fetch(self, name: str) -> AdapterFiles:
         if not PUBLISHED.fullmatch(check_name(name)):
             raise Refusal("model_not_found", f"the model {name!r} does not exist", param="model")
+        self._check_enabled(name)
+        return self._on_disk(name) or self._download(name)
+
+    def _check_enabled(self, name: str) -> None:
         if self.bucket.read(f"adapters/{name}/{DISABLED}", 1 << 16) is not None:
             raise Refusal("adapter_disabled", f"the adapter {name!r} is disabled", param="model")
-        return self._on_disk(name) or self._download(name)
 
     def _on_disk(self, name: str) -> AdapterFiles | None:
         """The copy on disk, if there is one and it still hashes to its name: disks rot, and others may write there."""

@@ -33,8 +33,11 @@ class Source(Protocol):
     def done(self, name: str) -> None:
         """The files of the last `fetch` of this name were read; they may be evicted."""
 
-    def signature(self, name: str) -> object | None:
-        """Changes when the content may have changed; None when the name is immutable and needs no look."""
+    def signature(self, name: str) -> object:
+        """Changes when the content may have changed, or whether it is served; costs no look at a network."""
+
+    def recheck(self, name: str) -> bool:
+        """Blocking, after another signature. True: what was fetched is still what the name means. Raises Refusal."""
 
     def names(self) -> list[str]: ...
 
@@ -143,6 +146,9 @@ class FolderSource:
             except OSError:
                 marks.append(None)
         return tuple(marks)
+
+    def recheck(self, name: str) -> bool:
+        return False
 
     def fetch(self, name: str) -> AdapterFiles:
         directory = self.directory(name)

@@ -121,6 +121,12 @@ class AdapterTiers:
         loop = asyncio.get_running_loop()
         started = time.perf_counter()
         try:
+            known = self._names.get(name)
+            if known is not None and known.signature != signature and await loop.run_in_executor(self._pool, self.source.recheck, name):
+                known.signature = signature
+                entry = self.device.get(known.key)
+                if entry is not None:
+                    return entry, "device"
             host, found = await self._host_copy(loop, name, signature)
             resident = await self._bring(loop, host)
             cost = (time.perf_counter() - started) * 1000

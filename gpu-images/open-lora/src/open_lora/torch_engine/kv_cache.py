@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
+KEPT_POSITIONS = 512  # a cache of so many is not made smaller
+
 
 @dataclass(frozen=True)
 class KvShape:
@@ -54,7 +56,8 @@ class StagedKv:
 
 
 class DecodeCache:
-    """keys [layers, rows, heads, positions, width]; grows by doubling in both directions, up to `max_positions`."""
+    """keys [layers, rows, heads, positions, width]; grows by doubling in both directions, up to `max_positions`, and gives
+    positions back when the sequence that needed them has left: all rows are as long as the longest."""
 
     def __init__(self, shape: KvShape, max_rows: int, max_positions: int):
         self.shape, self.max_rows, self.max_positions = shape, max_rows, max_positions
@@ -68,18 +71,22 @@ class DecodeCache:
             return
         new_rows = min(self.max_rows, max(self.rows, 4 if not self.rows else _double(self.rows, rows)))
         new_positions = min(self.max_positions, max(self.positions, _double(max(self.positions, 128), positions)))
-        shape = self.shape
-        grown = []
+        self._resize(max(new_rows, rows), max(new_positions, positions))
+
+    def _shrink(self) -> None:
+        needed = max(self.lengths)
+        if self.positions > KEPT_POSITIONS and 4 * needed <= self.positions:
+            self._resize(self.rows, max(KEPT_POSITIONS, _double(128, 2 * needed)))
+
+    def _resize(self, rows: int, positions: int) -> None:
+        shape, kept, resized = self.shape, min(self.positions, positions), []
         for old, width in ((self.keys, shape.width), (self.values, shape.value_width)):
-            new = torch.zeros(
-                shape.layers, max(new_rows, rows), shape.heads, max(new_positions, positions), width,
-                dtype=shape.dtype, device=shape.device,
-            )  # fmt: skip
+            new = torch.zeros(shape.layers, rows, shape.heads, positions, width, dtype=shape.dtype, device=shape.device)
             if self.rows:
-                new[:, : self.rows, :, : self.positions].copy_(old)
-            grown.append(new)
-        self.keys, self.values = grown
-        self.rows, self.positions = self.keys.shape[1], self.keys.shape[3]
+                new[:, : self.rows, :, :kept].copy_(old[:, :, :, :kept])
+            resized.append(new)
+        self.keys, self.values = resized
+        self.rows, self.positions = rows, positions
 
     def enter(self, row: int, staged: StagedKv, room: int) -> None:
         """Copies a sequence into `row`; at least `room` positions can be written."""
@@ -113,6 +120,7 @@ class DecodeCache:
                 tensor[:, last, :, :length].zero_()
         self.lengths[row] = length
         self.lengths[last] = 0
+        self._shrink()
 
     @property
     def bytes(self) -> int:
