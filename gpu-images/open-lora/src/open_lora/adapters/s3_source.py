@@ -6,6 +6,7 @@ Only DISABLED may come at any time: it is looked for again every LOOK_SECONDS th
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import threading
@@ -25,6 +26,7 @@ from open_lora.adapters.weights import CONFIG, PICKLES, WEIGHTS, Limits
 from open_lora.engine_port import AdapterFiles
 from open_lora.refusals import Refusal
 
+log = logging.getLogger("open_lora")
 LOOK_SECONDS = 30  # a disabled adapter is refused after so long at most
 ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 
@@ -84,7 +86,14 @@ class S3Source:
         return int((time.monotonic() + crc32(check_name(name).encode()) % LOOK_SECONDS) // LOOK_SECONDS)
 
     def recheck(self, name: str) -> bool:
-        self._check_enabled(name)
+        """An adapter that is here is served on while S3 is out of reach: an outage would else stop every replica, and
+        nobody can disable anything meanwhile."""
+        try:
+            self._check_enabled(name)
+        except Refusal as refusal:
+            if refusal.code != "source_unavailable":
+                raise
+            log.warning("%s is served on, not looked for: %s", name, refusal)
         return True
 
     def names(self) -> list[str]:
