@@ -53,6 +53,8 @@ export const Config = z.strictObject({
       /** torch: ours, on CPU and GPU. vllm: a stock vLLM behind the same door, for GPUs; a given image must have it. */
       engine: z.enum(['torch', 'vllm']).default('torch'),
       maxEndpoints: z.number().int().min(1).max(100).default(4),
+      /** Longest prompt and answer together, tokens: it bounds what a request reserves of a GPU's memory. 0: the model's own limit. */
+      maxModelTokens: z.number().int().min(0).default(0),
       /** Endpoints of each pool (base model and rank bucket); adapters are spread over them. */
       shards: z.number().int().min(1).max(20).default(1),
       /**

@@ -115,6 +115,7 @@ export class OpenLora extends Construct {
         ENDPOINT_PREFIX: this.endpointPrefix,
         MAX_ENDPOINTS: String(hosting.maxEndpoints),
         HOSTING_SHARDS: String(hosting.shards),
+        HOSTING_MAX_MODEL_TOKENS: String(hosting.maxModelTokens),
         HOSTING_ACCOUNT_QUOTA: String(hosting.accountQuota),
         HOSTING_DAILY_HOURS: String(hosting.dailyInstanceHours),
         INFLUENCE_ROLE_ARN: influenceRole.roleArn,

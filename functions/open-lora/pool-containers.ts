@@ -10,6 +10,7 @@ export const CONTAINER_ENV = [
   'HOSTING_ROLE_ARN',
   'HOSTING_ENGINE',
   'HOSTING_SHARDS',
+  'HOSTING_MAX_MODEL_TOKENS',
   'INFERENCE_SECRET_ARN',
   'ENDPOINT_PREFIX',
   'INFLUENCE_ROLE_ARN',
@@ -23,6 +24,7 @@ export const poolContainers = (
   baseId: string,
   bucket: number,
 ): { serving: Container[]; influence: Container } => {
+  const tokens = env.HOSTING_MAX_MODEL_TOKENS
   const shared = { MODELS_URI: env.MODELS_URI, BASE_ID: baseId }
   const serving = servingNames(env.ENDPOINT_PREFIX, baseId, bucket, Number(env.HOSTING_SHARDS)).map((name) => ({
     name,
@@ -33,6 +35,7 @@ export const poolContainers = (
       OPEN_LORA_MODE: 'hosting',
       OPEN_LORA_ENGINE: env.HOSTING_ENGINE,
       OPEN_LORA_MAX_RANK: String(bucket),
+      ...(tokens === '0' ? {} : { OPEN_LORA_MAX_MODEL_TOKENS: tokens }),
       HMAC_SECRET_ARN: env.INFERENCE_SECRET_ARN,
     },
   }))

@@ -123,6 +123,7 @@ test('a flow that runs on while the stack goes brings no endpoint back', async (
     SCORING_KEY_ARN: 'arn:aws:kms:us-east-1:000000000000:key/k',
     HOSTING_ENGINE: 'torch',
     HOSTING_SHARDS: '1',
+    HOSTING_MAX_MODEL_TOKENS: '0',
     MAX_ENDPOINTS: '9',
     HOSTING_ACCOUNT_QUOTA: '0',
     HOSTING_DAILY_HOURS: '0',

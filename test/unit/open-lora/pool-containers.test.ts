@@ -5,6 +5,7 @@ const env = {
   ...(Object.fromEntries(CONTAINER_ENV.map((name) => [name, name])) as Record<(typeof CONTAINER_ENV)[number], string>),
   ENDPOINT_PREFIX: 'house',
   HOSTING_SHARDS: '2',
+  HOSTING_MAX_MODEL_TOKENS: '0',
   HOSTING_ENGINE: 'vllm',
 }
 
@@ -22,6 +23,11 @@ test('shards serve their bucket with the engine of the configuration, and only w
       HMAC_SECRET_ARN: 'INFERENCE_SECRET_ARN',
     })
   }
+})
+
+test('the longest request is the model’s own, or the configuration’s', () => {
+  const { serving } = poolContainers({ ...env, HOSTING_MAX_MODEL_TOKENS: '8192' }, 'llama', 16)
+  expect(serving[0]?.environment).toMatchObject({ OPEN_LORA_MAX_MODEL_TOKENS: '8192' })
 })
 
 test('the influence of a base has a role, an image and places of its own, and no secret', () => {
