@@ -1,19 +1,12 @@
 """Early stop: the run ends, the best adapter is what is published, an interruption changes nothing."""
 
-import hashlib
 import json
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
+
+from test_whole_job import adapter_id, start
 
 # A rate that learns by heart fast and makes what was held out worse.
 OVERFITTING = {"epochs": 60, "learningRate": 0.05, "rank": 8, "alpha": 64, "evalFraction": 0.3, "earlyStopPatience": 2}
-
-
-def adapter_id(root: Path) -> str:
-    return hashlib.sha256((root / "model/manifest.json").read_bytes()).hexdigest()[:32]
 
 
 def numbers(out: str, name: str) -> list[float]:
@@ -31,9 +24,7 @@ def test_it_ends_early_with_the_best_adapter_and_an_interrupted_run_ends_at_the_
     assert manifest["metrics"]["steps"] < planned
     assert manifest["hyperparameters"]["earlyStopPatience"] == 2
 
-    environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(broken), "OMP_NUM_THREADS": "1"}
-    start = [sys.executable, "-m", "fine_tune.train"]
-    process = subprocess.Popen(start, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = start(broken)
     halfway = manifest["metrics"]["steps"] // 2
     for line in process.stdout:
         if line.startswith(f"METRIC step={halfway} "):

@@ -1,29 +1,16 @@
 """A job that is stopped after its last step trains nothing again and ends at the same adapter."""
 
-import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from test_early_stop import OVERFITTING
+from test_whole_job import adapter_id, start
 
 STORE = {"enabled": True, "checkpoints": 4, "directions": 16}
-
-
-def adapter_id(root: Path) -> str:
-    return hashlib.sha256((root / "model/manifest.json").read_bytes()).hexdigest()[:32]
-
-
-def start(root: Path) -> subprocess.Popen:
-    environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(root), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-m", "fine_tune.train"], env=environment, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def test_sigterm_while_influence_is_fitted_ends_at_once_and_keeps_the_training(make_job, run_job):

@@ -1,6 +1,6 @@
-// The transformed text, opened for rank queries (rank.as): for every block the symbols' counts before it, its Huffman tree and its bits. The
-// file has them in few bits (chunk.as); opened they stand as they are, 480 beside the ones before them in one line of the cache,
-// as a query waits for nothing but memory: docs/decisions/055.
+// The transformed text, opened for rank queries (rank.as): for every block the symbols' counts before it, its Huffman tree and its
+// bits. The file has them in few bits (chunk.as); opened they stand as they are, 480 beside the ones before them in one line of
+// the cache, as a query waits for nothing but memory: docs/decisions/055.
 
 import { CHUNK, CLASS_BYTES, decodeChunk, loadBits, SUPERBLOCK, width } from './chunk'
 import { reserve } from './heap'
