@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
+import time
 
 from . import seam
 from .hooks import (
@@ -29,6 +31,7 @@ from .sagemaker.service import SageMaker
 from .settings import Settings
 from .snapshots import Snapshots, copy_under_load
 
+_GATEWAY_SECONDS = 60.0
 _log = logging.getLogger("openledger")
 _running: list[SageMaker] = []
 _saving: list[Snapshots] = []
@@ -62,7 +65,7 @@ def install(settings: Settings) -> SageMaker:
     app = response_streaming.wrap(seam.need("app", "app", "assembly"))
     saves = {"save": snapshots.save, "stage": snapshots.stage, "commit": snapshots.commit}
     app = control.wrap(app, settings.control_token, saves, lambda: processes(service))
-    seam.replace("app", "app", _after_start(app, service, snapshots), "assembly")
+    seam.replace("app", "app", _after_start(app, service, settings.port, snapshots), "assembly")
     _running.append(service)
     return service
 
@@ -82,12 +85,24 @@ def stop() -> None:
     seam.need("core.lambda_runtime", "reset", "assembly")()
 
 
-def _resume(service: SageMaker) -> None:
+def _resume(service: SageMaker, revived: list[dict], port: int) -> None:
+    """A job that goes on reads S3 through the gateway. hypercorn says that its start is complete before it listens."""
+    deadline = time.monotonic() + _GATEWAY_SECONDS
+    while not _accepts(port) and time.monotonic() < deadline:
+        time.sleep(0.02)
     service.resume()
-    resumption.resume_executions()
+    resumption.resume_executions(revived)
 
 
-def _after_start(app, service: SageMaker, snapshots: Snapshots):
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _after_start(app, service: SageMaker, port: int, snapshots: Snapshots):
     """Once the gateway accepts requests: bring persisted endpoints up again and begin to take snapshots."""
 
     async def started(scope, receive, send):
@@ -96,10 +111,14 @@ def _after_start(app, service: SageMaker, snapshots: Snapshots):
             return
 
         async def watch(message):
+            if message["type"] != "lifespan.startup.complete":
+                await send(message)
+                return
+            service.revive()  # before anybody can ask, and hear that executions failed and endpoints are in service
+            revived = resumption.revive_executions()
             await send(message)
-            if message["type"] == "lifespan.startup.complete":
-                threading.Thread(target=_resume, args=(service,), name="openledger-resume", daemon=True).start()
-                snapshots.start()
+            threading.Thread(target=_resume, args=(service, revived, port), name="openledger-resume", daemon=True).start()
+            snapshots.start()
 
         await app(scope, receive, watch)
 

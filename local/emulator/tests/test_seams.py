@@ -266,8 +266,45 @@ def test_executions_lost_by_a_restart_are_marked_as_the_hook_expects():
     stepfunctions._executions.clear()
     stepfunctions._restore_state({"executions": {arn: running}})
     assert stepfunctions._executions[arn]["error"] == resumption.LOST, resumption.HOOK
-    assert resumption.resume_executions() == 1
+    revived = resumption.revive_executions()
+    assert [(one["executionArn"], one["status"]) for one in revived] == [(arn, "RUNNING")]
+    resumption.resume_executions(revived)
     assert stepfunctions._executions[arn].get("error") in (None, "StateMachineDeleted")
+
+
+def test_what_goes_on_after_a_restart_is_true_before_anybody_asks_and_waits_for_the_gateway(service, monkeypatch):
+    """hypercorn reports a complete start before it listens: a job that downloads its rows then would fail."""
+    import socket
+    import time
+
+    from openledger_emulator import assembly
+    from openledger_emulator.processes import free_port
+
+    port, heard = free_port(), []
+    for what in ("revive", "resume"):
+        monkeypatch.setattr(service, what, lambda what=what: heard.append(what))
+    monkeypatch.setattr(resumption, "revive_executions", lambda: heard.append("executions") or [])
+    monkeypatch.setattr(resumption, "resume_executions", lambda revived: heard.append(revived))
+
+    async def app(scope, receive, send):
+        await send({"type": "lifespan.startup.complete"})
+
+    async def send(message):
+        heard.append(message["type"])
+
+    class Saves:
+        def start(self):
+            heard.append("saves")
+
+    asyncio.run(assembly._after_start(app, service, port, Saves())({"type": "lifespan"}, None, send))
+    time.sleep(0.3)
+    before = ["revive", "executions", "lifespan.startup.complete", "saves"]
+    assert heard == before
+    with socket.create_server(("127.0.0.1", port)):
+        deadline = time.monotonic() + 10
+        while len(heard) < 6 and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert heard == [*before, "resume", []]
 
 
 def test_roles_of_processes_resolve_to_their_principal():

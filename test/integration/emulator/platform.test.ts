@@ -353,8 +353,8 @@ describe('endpoints', () => {
       return job?.SecondaryStatus === 'Training' ? true : undefined
     })
     await platform.restart()
-    const { status, output: result } = await run.done()
-    expect(status).toBe('SUCCEEDED')
+    const { status, cause, output: result } = await run.done()
+    expect({ status, cause }).toMatchObject({ status: 'SUCCEEDED' })
     expect(JSON.parse(result ?? '{}')).toMatchObject({ TrainingJobName, TrainingJobStatus: 'Completed' })
     await inService()
   })

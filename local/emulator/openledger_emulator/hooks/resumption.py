@@ -19,22 +19,27 @@ VARIABLES = "openledgerVariables"
 _log = logging.getLogger("openledger")
 
 
-def resume_executions() -> int:
-    """Start a thread for each execution that the restart interrupted; returns how many there are."""
-    scope = need("core.responses", "request_scope", HOOK)
+def revive_executions() -> list[dict]:
+    """The executions that the restart interrupted, running again for whoever asks; call it before anybody can."""
     lost = [one for one in need("services.stepfunctions", "_executions", HOOK).all_values() if one.get("error") == LOST]
     for execution in lost:
-        _, _, _, region, account, *_ = execution["executionArn"].split(":")
         for field in ("error", "cause"):
             execution.pop(field, None)
         execution |= {"status": "RUNNING", "stopDate": None}
+    return lost
+
+
+def resume_executions(revived: list[dict]) -> None:
+    """Start a thread for each of them."""
+    scope = need("core.responses", "request_scope", HOOK)
+    for execution in revived:
+        _, _, _, region, account, *_ = execution["executionArn"].split(":")
 
         def go_on(execution=execution, account=account, region=region):
             with scope(account, region):
                 _go_on(execution)
 
         threading.Thread(target=go_on, name=f"openledger-resume-{execution['name']}", daemon=True).start()
-    return len(lost)
 
 
 def _go_on(execution: dict) -> None:

@@ -93,6 +93,12 @@ class Endpoints:
     def arn_of(self, name: str) -> str:
         return self._records.endpoints[name]["EndpointArn"]
 
+    def revive(self) -> None:
+        """After a restart: nothing is in service yet, whatever the record says."""
+        for record in self._records.endpoints.all_values():
+            if record["EndpointStatus"] not in ("Deleting", "Failed"):
+                record["EndpointStatus"] = "Creating"
+
     def resume(self) -> None:
         """After a restart: every endpoint that was up, or coming up, comes up again from its record."""
         scope = need("core.responses", "request_scope", "endpoints")
@@ -102,7 +108,6 @@ class Endpoints:
                 if record["EndpointStatus"] == "Deleting":
                     self._take_down(record)
                 elif record["EndpointStatus"] != "Failed":
-                    record["EndpointStatus"] = "Creating"
                     self._in_background(self._bring_up, record)
 
     def running(self) -> dict:

@@ -101,6 +101,10 @@ class SageMaker:
     def load_persisted_state(self, saved: dict) -> None:
         self.records.load(saved)
 
+    def revive(self) -> None:
+        """Before anybody can ask: records say what is so after a restart. Then `resume`."""
+        self.endpoints.revive()
+
     def resume(self) -> None:
         self.training.resume()
         self.endpoints.resume()
