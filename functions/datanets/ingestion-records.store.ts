@@ -26,6 +26,8 @@ export const uploadKey = (datanetId: string, sha256: string): Key => ({
 })
 /** One counter for all Datanets: registry order is total, so that "earlier" means the same everywhere. */
 const COUNTER: Key = { PK: 'REGISTRY', SK: 'SEQUENCE' }
+/** Changes nothing: it lets a transaction depend on the contribution being undecided. */
+const VALIDATING = { set: { state: 'validating' }, expect: { state: 'validating' } }
 
 export interface Publication {
   version: number
@@ -81,16 +83,20 @@ export class IngestionRecords {
 
   /**
    * The contribution's place in the registry: the next number, taken once, after the checksum was verified. The number
-   * and the open ticket are written together, so that no later number can pass an earlier one unseen.
+   * and the open ticket are written together, so that no later number can pass an earlier one unseen. Undefined when the
+   * contribution is decided already: its execution was stopped while this ran, and nobody would give the ticket back.
    */
-  async takeTicket(upload: Upload, takenAt: string): Promise<number> {
+  async takeTicket(upload: Upload, takenAt: string): Promise<number | undefined> {
     const { datanetId, contributionId } = upload
+    const undecided = { key: keys.contribution(datanetId, contributionId), ...VALIDATING }
     for (let attempt = 0; attempt < 100; attempt++) {
       const taken = await this.ticket(upload)
       if (taken) return taken
+      if ((await this.contribution(datanetId, contributionId))?.state !== 'validating') return undefined
       const last = Counter.optional().parse(await this.#registry.get(COUNTER))?.last
       const ticket = (last ?? 0) + 1
       const won = await this.#registry.write([
+        this.#registry.change(undecided),
         this.#registry.change({ key: COUNTER, set: { last: ticket }, expect: { last: last ?? null } }),
         this.#registry.put(ticketKey(datanetId, ticket), { contributionId, ticket, takenAt }, true),
         this.#registry.change({
@@ -150,8 +156,8 @@ export class IngestionRecords {
   }
 
   /**
-   * validating -> rejected with the reason, and out of the queue. False if the contribution is already decided, or is
-   * in the hands of another execution than this one.
+   * Rejected with the reason, and out of the queue. False if the contribution is already decided, or is in the hands of
+   * another execution than this one. One that was stopped before it claimed the upload is rejected too: nobody else will.
    */
   async reject(
     { datanetId, contributionId }: Pick<Upload, 'datanetId' | 'contributionId'>,
@@ -159,16 +165,30 @@ export class IngestionRecords {
     reason: Reason,
     rowsRejected?: number,
   ): Promise<boolean> {
-    const ingestion = await this.#ingestion(datanetId, contributionId)
-    if (ingestion?.execution !== execution) return false
-    return this.#registry.write([
-      this.#registry.change({
-        key: keys.contribution(datanetId, contributionId),
-        set: { state: 'rejected', reason, rowsAccepted: 0, ...(rowsRejected === undefined ? {} : { rowsRejected }) },
-        expect: { state: 'validating' },
-      }),
-      ...(ingestion.ticket ? [this.#registry.remove(ticketKey(datanetId, ingestion.ticket))] : []),
-    ])
+    const key = keys.contribution(datanetId, contributionId)
+    const set = { state: 'rejected', reason, rowsAccepted: 0, ...(rowsRejected === undefined ? {} : { rowsRejected }) }
+    for (let attempt = 0; attempt < 100; attempt++) {
+      const ingestion = await this.#ingestion(datanetId, contributionId)
+      if (ingestion && ingestion.execution !== execution) return false
+      const state = ingestion ? 'validating' : 'awaiting-upload'
+      const rejected = await this.#registry.write([
+        this.#registry.change({ key, set, expect: { state } }),
+        ...(ingestion ? this.#outOfQueue(datanetId, contributionId, ingestion) : []),
+      ])
+      if (rejected) return true
+      const now = await this.contribution(datanetId, contributionId)
+      if (now?.state !== 'validating' && now?.state !== 'awaiting-upload') return false
+    }
+    throw new OpenLedgerError('overloaded', 'The contribution changes all the time: try again.')
+  }
+
+  /** Holds only as long as the ticket is the one that was read: a function of a stopped execution may just be taking one. */
+  #outOfQueue(datanetId: string, contributionId: string, { execution, ticket }: z.output<typeof Ingestion>) {
+    const unchanged = { set: { execution }, expect: { execution, ticket: ticket ?? null } }
+    return [
+      this.#registry.change({ key: ingestionKey(datanetId, contributionId), ...unchanged }),
+      ...(ticket ? [this.#registry.remove(ticketKey(datanetId, ticket))] : []),
+    ]
   }
 
   async #ingestion(datanetId: string, contributionId: string): Promise<z.output<typeof Ingestion> | undefined> {

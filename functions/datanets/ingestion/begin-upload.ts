@@ -32,7 +32,8 @@ export const beginUpload = async (
     return { outcome: 'ignored', why: 'The contribution is unknown, or already bound to an upload.' }
   try {
     const chunks = await plan(upload, head.bytes, { records, objects, limits, putJson })
-    await records.takeTicket(upload, now().toISOString())
+    if (!(await records.takeTicket(upload, now().toISOString())))
+      return { outcome: 'ignored', why: 'The ingestion was stopped.' }
     const { chunks: chunksKey } = workKeys(upload.datanetId, upload.contributionId)
     return { outcome: 'planned', upload, chunks, chunksKey, bucket: objects.bucket }
   } catch (error) {

@@ -3,6 +3,7 @@ import { access } from './access.ts'
 import { multipart } from './multipart.ts'
 import { publishing } from './publishing.ts'
 import { refusals } from './refusals.ts'
+import { stopping } from './stopping.ts'
 import { startWorld, type World } from './world.ts'
 
 /** One deployed platform for all journeys: deploying takes longer than any of them. */
@@ -17,3 +18,4 @@ publishing(() => world)
 access(() => world)
 refusals(() => world)
 multipart(() => world)
+stopping(() => world)

@@ -1,8 +1,7 @@
 import { gzipSync } from 'node:zlib'
-import { StopExecutionCommand } from '@aws-sdk/client-sfn'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { describe, expect, test } from 'vitest'
-import { call, eventually, executions, put, sha256 } from './platform.ts'
+import { call, put, sha256 } from './platform.ts'
 import { announce, found, jsonl, rejectedRows, sentence, settled, upload, type World } from './world.ts'
 
 const parquet = Buffer.from(parquetWriteBuffer({ columnData: [{ name: 'text', data: [sentence(1)], type: 'STRING' }] }))
@@ -63,27 +62,6 @@ export const refusals = (world: () => World) =>
       expect(await contribute({ ...good, sha256: 'abc' })).toMatchObject({ status: 400, body: { param: 'sha256' } })
       expect(await contribute({ ...good, filename: 'a.zip' })).toMatchObject({ status: 415 })
       expect(await contribute({ ...good, contentType: 'text/plain\r\nx-evil: 1' })).toMatchObject({ status: 415 })
-    })
-
-    test('an ingestion stopped from outside is recorded, and holds nobody up', async () => {
-      const { curator, contributor, platform } = world()
-      const there = { contributor, datanetId: await found(curator, contributor) }
-      const before = new Set((await executions(platform)).map(({ executionArn }) => executionArn))
-      const stopped = await upload(there, jsonl(Array.from({ length: 3000 }, (_, n) => sentence(n))), 'a.jsonl')
-      const running = await eventually(async () =>
-        (await executions(platform)).find(({ executionArn }) => !before.has(executionArn)),
-      )
-      // Once it is claimed: before that nothing is bound to the execution.
-      await eventually(async () => {
-        const { body } = await call('get-contribution', contributor, {
-          params: { datanetId: there.datanetId, contributionId: stopped },
-        })
-        return body.state === 'awaiting-upload' ? undefined : body
-      })
-      await platform.sfn.send(new StopExecutionCommand({ executionArn: running.executionArn }))
-      expect(await settled(there, stopped)).toMatchObject({ state: 'rejected', reason: { code: 'ingestion-failed' } })
-      const next = await upload(there, jsonl([sentence(1), sentence(2)]), 'b.jsonl')
-      expect(await settled(there, next)).toMatchObject({ state: 'accepted', version: 1 })
     })
 
     test('rejected rows come in pages', async () => {
