@@ -15,6 +15,13 @@ import { ensureSetup } from '../local/setup/setup.ts'
 interface Count {
   passed: number
   failed: number
+  /** Which tests failed, where the suite tells: they are said again at the end. */
+  names?: string[]
+}
+interface VitestReport {
+  numPassedTests: number
+  numFailedTests: number
+  testResults: { assertionResults: { status: string; fullName: string }[] }[]
 }
 const results = mkdtempSync(join(tmpdir(), 'openledger-test-'))
 const only = process.argv.slice(2)
@@ -46,9 +53,11 @@ const vitest = (project: string) => async (): Promise<Count> => {
     ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
     repository,
   )
-  const report = JSON.parse(readFileSync(file, 'utf8'))
+  const report: VitestReport = JSON.parse(readFileSync(file, 'utf8'))
   const failed = report.numFailedTests + (code !== 0 && report.numFailedTests === 0 ? 1 : 0)
-  return { passed: report.numPassedTests, failed }
+  const tests = report.testResults.flatMap(({ assertionResults }) => assertionResults)
+  const names = tests.filter(({ status }) => status === 'failed').map(({ fullName }) => fullName)
+  return { passed: report.numPassedTests, failed, names }
 }
 
 /** Counts come from the JUnit report: what pytest prints depends on each image's own options. */
@@ -66,7 +75,10 @@ const pytest =
     const count = (name: string) => Number(new RegExp(`<testsuite [^>]*\\b${name}="(\\d+)"`).exec(report)?.[1] ?? 0)
     const failed = count('failures') + count('errors')
     const passed = count('tests') - failed - count('skipped')
-    return { passed, failed: failed + (failed === 0 && (code !== 0 || passed === 0) ? 1 : 0) }
+    const names = [...report.matchAll(/<testcase [^>]*\bname="([^"]+)"[^>]*><(?:failure|error)/g)].map(
+      ([, name]) => name ?? '',
+    )
+    return { passed, failed: failed + (failed === 0 && (code !== 0 || passed === 0) ? 1 : 0), names }
   }
 
 /** The npm wrapper of forge exits 0 whatever happens: without its closing line nothing was built or run. */
@@ -114,11 +126,12 @@ const inTurn = async (lane: Suite[]): Promise<void> => {
     if (only.length > 0 && !only.includes(group)) continue
     const started = Date.now()
     process.stderr.write(`\n== ${name}\n`)
-    const { passed, failed } = await suite(name)
+    const { passed, failed, names = [] } = await suite(name)
     total.passed += passed
     total.failed += failed
     lines.push(
       `${name.padEnd(16)} ${String(passed).padStart(4)} passed ${String(failed).padStart(3)} failed ${((Date.now() - started) / 1000).toFixed(0).padStart(5)} s`,
+      ...names.map((test) => `  failed: ${test}`),
     )
   }
 }
