@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import shutil
+import sys
 import threading
 import time
 from pathlib import Path
@@ -197,3 +198,24 @@ def test_the_memory_of_an_evicted_adapter_goes_back_to_the_system(llama):
         return mapped(gone), mapped(stays)
 
     assert asyncio.run(run()) == (False, True)
+
+
+def test_what_is_loaded_and_evicted_leaves_nothing(llama):
+    """A hundred loads of 28 tensors: not an object for each. The names ever asked for are kept, these two are."""
+    engine = make_engine(llama)
+
+    async def load(times):
+        for _ in range(times):
+            for name in ("r4-all", "r8-all"):
+                (await engine.acquire(name)).release()
+                engine.tiers.device.pop(engine.tiers._names[name].key)
+
+    async def run():
+        await load(20)
+        gc.collect()
+        before = sys.getallocatedblocks()
+        await load(50)
+        gc.collect()
+        return sys.getallocatedblocks() - before
+
+    assert asyncio.run(run()) < 1000

@@ -23,7 +23,7 @@ log = logging.getLogger("open_lora")
 PUBLISHED = re.compile(r"[0-9a-f]{32}")
 DISABLED = "DISABLED"
 MAX_MANIFEST = 4 << 20
-_PIECE = 1 << 20
+_PIECE = 1 << 15  # larger ones, come and gone, leave holes in a loader's heap that small objects settle in (053)
 
 
 class Source(Protocol):
@@ -138,14 +138,14 @@ class FolderSource:
 
     def signature(self, name: str) -> object:
         directory = self.directory(name)
-        marks = [name in self._disabled or (directory / DISABLED).exists()]
+        marks = [int(name in self._disabled or (directory / DISABLED).exists())]
         for file in (CONFIG, WEIGHTS, "manifest.json"):
             try:
                 stat = (directory / file).stat()
-                marks.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
+                marks += (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             except OSError:
-                marks.append(None)
-        return tuple(marks)
+                marks.append(-1)
+        return ",".join(map(str, marks))  # kept for every name ever asked for: one string, not a dozen objects
 
     def recheck(self, name: str) -> bool:
         return False

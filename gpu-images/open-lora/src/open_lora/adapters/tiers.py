@@ -41,7 +41,7 @@ class ResidentAdapter:
         return self.flat.split(self.layout.sizes)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Name:
     """What a name meant when it was last loaded."""
 

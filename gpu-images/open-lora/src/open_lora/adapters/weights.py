@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from open_lora.adapters.config_check import LoraSettings, check_config
 from open_lora.adapters.layout import AdapterLayout, Site, layout_for, rank_bucket
+from open_lora.adapters.weights_file import NotFloats, WeightsFile
 from open_lora.refusals import Refusal
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"}
 PREFIX = "base_model.model."
-FLOATS = {torch.float32, torch.float16, torch.bfloat16, torch.float64}
 
 
 @dataclass
@@ -67,8 +67,9 @@ def read_adapter(
         raise Refusal("adapter_corrupt", f"{CONFIG} cannot be read: {type(error).__name__}") from None
     settings = check_config(config, limits.max_rank)
     try:
-        with safe_open(weights, framework="pt") as file:
-            return _assemble(file, name, key, sites, settings, dtype, base_weight)
+        return _assemble(WeightsFile(weights), name, key, sites, settings, dtype, base_weight)
+    except NotFloats as error:
+        raise Refusal("adapter_corrupt", str(error), param=error.key) from None
     except (SafetensorError, ValueError, RuntimeError, OSError) as error:
         raise Refusal("adapter_corrupt", f"{WEIGHTS} cannot be read: {type(error).__name__}") from None
 
@@ -87,7 +88,7 @@ def check_folder(directory: Path, limits: Limits) -> Path:
     return weights
 
 
-def _assemble(file, name: str, key: str, sites: dict[str, Site], settings: LoraSettings, dtype, base_weight: BaseWeight) -> HostAdapter:
+def _assemble(file: WeightsFile, name: str, key: str, sites: dict[str, Site], settings: LoraSettings, dtype, base_weight: BaseWeight) -> HostAdapter:
     pairs = _pair_up(file, sites, base_weight)
     ranks = {}
     for path, (a_key, b_key) in pairs.items():
@@ -100,9 +101,9 @@ def _assemble(file, name: str, key: str, sites: dict[str, Site], settings: LoraS
     for path, (a, b) in layout.views(flat).items():
         a_key, b_key = pairs[path]
         rank = ranks[path]
-        a[:, :rank].copy_(_tensor(file, a_key).T)
-        b[:rank].copy_(_tensor(file, b_key).to(torch.float32).T * settings.scaling(path, rank))
-    if not torch.isfinite(flat).all():
+        a[:, :rank].copy_(file.tensor(a_key).T)
+        torch.mul(file.tensor(b_key).to(torch.float32).T, settings.scaling(path, rank), out=b[:rank])
+    if not flat.sum(dtype=torch.float64).isfinite():  # as isfinite of each, without copies: 32-bit floats cannot exceed it
         raise Refusal("adapter_not_finite", "the adapter holds NaN or infinite weights")
     return HostAdapter(name, key, layout, flat)
 
@@ -114,16 +115,9 @@ def _pages(length: int, dtype: torch.dtype) -> torch.Tensor:
     return torch.frombuffer(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), dtype=dtype)[:length]
 
 
-def _tensor(file, key: str) -> torch.Tensor:
-    tensor = file.get_tensor(key)
-    if tensor.dtype not in FLOATS:
-        raise Refusal("adapter_corrupt", f"{key} has dtype {tensor.dtype}", param=key)
-    return tensor
-
-
-def _pair_up(file, sites: dict[str, Site], base_weight: BaseWeight) -> dict[str, tuple[str, str]]:
+def _pair_up(file: WeightsFile, sites: dict[str, Site], base_weight: BaseWeight) -> dict[str, tuple[str, str]]:
     halves: dict[str, dict[str, str]] = {}
-    for key in file.keys():  # noqa: SIM118 (safe_open is no mapping)
+    for key in file.keys():
         path, _, half = key.removeprefix(PREFIX).partition(".lora_")
         if not half and _is_base_copy(file, key, base_weight):
             continue
@@ -140,16 +134,16 @@ def _pair_up(file, sites: dict[str, Site], base_weight: BaseWeight) -> dict[str,
     return {path: (pair["A"], pair["B"]) for path, pair in halves.items()}
 
 
-def _is_base_copy(file, key: str, base_weight: BaseWeight) -> bool:
+def _is_base_copy(file: WeightsFile, key: str, base_weight: BaseWeight) -> bool:
     """PEFT saves the embedding layers, too, when one is a target: harmless when they are the base's own."""
     own = base_weight(key.removeprefix(PREFIX).replace(".base_layer.", "."))
-    if own is None or list(own.shape) != list(file.get_slice(key).get_shape()):
+    if own is None or list(own.shape) != file.shape(key):
         return False
-    return torch.equal(_tensor(file, key).to(own.dtype), own.cpu())
+    return torch.equal(file.tensor(key).to(own.dtype), own.cpu())
 
 
-def _check_shapes(file, a_key: str, b_key: str, site: Site, declared: int) -> int:
-    a, b = (file.get_slice(key).get_shape() for key in (a_key, b_key))
+def _check_shapes(file: WeightsFile, a_key: str, b_key: str, site: Site, declared: int) -> int:
+    a, b = (file.shape(key) for key in (a_key, b_key))
     if len(a) != 2 or len(b) != 2 or a[0] != b[1]:
         raise Refusal("adapter_corrupt", f"{a_key}: shapes {a} and {b} are no LoRA pair", param=a_key)
     if a[1] != site.inputs or b[0] != site.outputs:
