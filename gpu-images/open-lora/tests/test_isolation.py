@@ -104,3 +104,23 @@ def test_whatever_fails_nobody_waits_for_ever(llama, monkeypatch, what):
         assert len(asyncio.run(run())) == 4
     finally:
         engine.close()
+
+
+def test_a_forward_that_fails_alone_where_nothing_can_be_packed(llama, monkeypatch):
+    monkeypatch.setattr("open_lora.torch_engine.base_model._may_be_packed", lambda model: False)
+    engine = make_engine(llama, max_rows=4)
+    assert engine.base.way == "cached"
+    break_once(monkeypatch, engine.scheduler.batch, "_one", lambda sequence, tokens: sequence.prompt[0] == 99 and len(sequence.output) == 2)
+
+    async def run():
+        work = (greedy(engine, "r4-all", [first, 6, 7], 12) for first in (5, 99, 8))
+        return await asyncio.wait_for(asyncio.gather(*work, return_exceptions=True), 20)
+
+    try:
+        before, failed, after = asyncio.run(run())
+    finally:
+        engine.close()
+    assert isinstance(failed, Refusal) and failed.code == "engine_failed"
+    for first, out in ((5, before), (8, after)):
+        assert out == stock(llama, "r4-all", (first, 6, 7), 12)
+    assert not engine.counters["failed_steps"] and not engine.scheduler.running()

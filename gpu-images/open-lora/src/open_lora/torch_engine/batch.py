@@ -22,6 +22,7 @@ class PackedBatch:
         self.cache = DecodeCache(base.kv, max_rows, base.max_positions)
         self.lora = LoraRows(base.dtype, base.device)
         self.prefixes = PrefixCache(prefix_bytes)
+        self.failed: list[tuple[Sequence, Exception]] = []  # nobody: a packed step stands or falls as one
         self.rows: list[Sequence] = []
         self._groups: list | None = None
         head = base.model.get_output_embeddings()

@@ -26,10 +26,14 @@ class Decoding:
         before = time.thread_time()
         logits = scheduler.batch.forward(chunks)
         self.model_cpu_seconds += time.thread_time() - before
-        self._pick(decoding, logits[: len(decoding)])
+        failed = {id(sequence) for sequence, _ in scheduler.batch.failed}
+        for sequence, error in scheduler.batch.failed:
+            scheduler.fail(sequence, error)
+        going = [row for row, sequence in enumerate(decoding) if id(sequence) not in failed]
+        self._pick([decoding[row] for row in going], logits[going] if failed else logits[: len(decoding)])
         ready, rows = [], []
         for index, (sequence, _) in enumerate(chunks):
-            if sequence.filled == len(sequence.prompt):
+            if sequence.filled == len(sequence.prompt) and id(sequence) not in failed:
                 scheduler.batch.remember_prompt(sequence)
                 ready.append(sequence)
                 rows.append(len(decoding) + index)

@@ -18,6 +18,7 @@ class SequentialBatch:
         self.rows: list[Sequence] = []
         self.bytes = 0
         self.prefixes = None
+        self.failed: list[tuple[Sequence, Exception]] = []
 
     def begin(self, sequence: Sequence) -> None:
         sequence.staged, sequence.filled = None, 0
@@ -45,11 +46,20 @@ class SequentialBatch:
         pass
 
     def forward(self, chunks: list[tuple[Sequence, int]]) -> torch.Tensor:
-        logits = [self._one(sequence, [sequence.last]) for sequence in self.rows]
+        """Whose forward raises is in `failed` and has logits of no meaning; raises when nobody's went well."""
+        work = [(sequence, [sequence.last]) for sequence in self.rows]
+        work += [(sequence, sequence.prompt[sequence.filled : sequence.filled + n]) for sequence, n in chunks]
+        logits, self.failed = torch.zeros(len(work), self.base.vocabulary, dtype=self.base.dtype, device=self.base.device), []
+        for row, (sequence, tokens) in enumerate(work):
+            try:
+                logits[row] = self._one(sequence, tokens)
+            except Exception as error:
+                self.failed.append((sequence, error))
+        if len(self.failed) == len(work):
+            raise self.failed[-1][1]
         for sequence, n in chunks:
-            logits.append(self._one(sequence, sequence.prompt[sequence.filled : sequence.filled + n]))
             sequence.filled += n
-        return torch.stack(logits)
+        return logits
 
     def _one(self, sequence: Sequence, tokens: list[int]) -> torch.Tensor:
         plan = None
