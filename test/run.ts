@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -24,12 +24,15 @@ interface VitestReport {
   testResults: { assertionResults: { status: string; fullName: string }[] }[]
 }
 const results = mkdtempSync(join(tmpdir(), 'openledger-test-'))
+/** What the tests leave in their temporary folders (synthesised stacks, state of platforms that were killed) goes with the run. */
+const scratch = join(results, 'scratch')
+mkdirSync(scratch)
 const only = process.argv.slice(2)
 
 /** Runs a command; its lines appear behind the name of the suite. */
 const run = (name: string, command: string, args: string[], cwd: string): Promise<{ code: number; output: string }> =>
   new Promise((resolve, reject) => {
-    const env = { ...withTools(), OMP_NUM_THREADS: '1', TOKENIZERS_PARALLELISM: 'false', CI: '1' }
+    const env = { ...withTools(), OMP_NUM_THREADS: '1', TOKENIZERS_PARALLELISM: 'false', CI: '1', TMPDIR: scratch }
     const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 1_200_000 })
     let output = ''
     for (const [from, to] of [
@@ -136,5 +139,6 @@ const inTurn = async (lane: Suite[]): Promise<void> => {
   }
 }
 for (const lanes of stages) await Promise.all(lanes.map(inTurn))
+rmSync(scratch, { recursive: true, force: true, maxRetries: 5 })
 process.stdout.write(`\n${lines.join('\n')}\n${total.passed} passed, ${total.failed} failed\n`)
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0)
