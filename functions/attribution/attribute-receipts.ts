@@ -83,7 +83,9 @@ const pending = async (ports: AttributionPorts, receiptIds: readonly string[]): 
 
 const attributeAdapter = async (ports: AttributionPorts, work: Work[]): Promise<void> => {
   const { adapterId, baseId } = work[0]!.billing
-  const full = work.filter(({ billing, transcript }) => billing.attribution === 'full' && transcript?.choices.length)
+  const full = work.filter(
+    ({ billing, transcript }) => billing.attribution === 'full' && transcript?.choices.some(wasBegun),
+  )
   const scored = full.length > 0 && (await ports.storeDigest(adapterId)) !== null ? new Set(full) : new Set<Work>()
   const now = ports.now().getTime()
   const due: Transcript[] = []
@@ -93,13 +95,16 @@ const attributeAdapter = async (ports: AttributionPorts, work: Work[]): Promise<
     if (now - Date.parse(one.billing.createdAt) > ports.giveUpMs) late.set(one, gaveUp(ports.giveUpMs, scoring))
     else if (!scoring || Date.parse(scoring.nextAt) <= now) due.push(one.transcript!)
   }
-  if (due.length > 0) await ports.ask(adapterId, baseId, due)
+  // An endpoint that is away must hold up nobody who needs nothing of it any more.
   await completeAll(
     ports,
     work.filter((one) => !scored.has(one) || late.has(one)),
     (one) => (late.has(one) ? { failed: late.get(one)! } : null),
   )
+  if (due.length > 0) await ports.ask(adapterId, baseId, due)
 }
+
+const wasBegun = ({ outputTokens }: Transcript['choices'][0]) => outputTokens.length > 0
 
 const gaveUp = (ms: number, scoring: Scoring | undefined): string =>
   `no scores within ${Math.round(ms / 3_600_000)} hours${scoring?.failure ? ` (${scoring.failure})` : ''}`

@@ -43,11 +43,12 @@ export const scoringRequests = (adapterId: string, transcripts: readonly Transcr
       adapter: adapterId,
       method: 'ekfac',
       outputs: batch.flatMap(({ receiptId, choices }) =>
-        choices.map((choice, i) => ({
-          id: `${receiptId}.${i}`,
-          prompt_tokens: choice.promptTokens,
-          output_tokens: choice.outputTokens.map(({ id }) => id),
-        })),
+        choices.flatMap(({ promptTokens, outputTokens }, i) =>
+          // A choice that a broken answer never began: the image would refuse it.
+          outputTokens.length > 0
+            ? { id: `${receiptId}.${i}`, prompt_tokens: promptTokens, output_tokens: outputTokens.map(({ id }) => id) }
+            : [],
+        ),
       ),
     }),
   }))
@@ -80,7 +81,8 @@ export const influenceOn = (transcript: Transcript, reply: ScoringReply, storeDi
   if (reply.store_digest !== storeDigest) return { failed: 'the influence store is not the one of this adapter' }
   const scores = new Map(reply.scores.map((score) => [score.id, score]))
   const sums = new Map<string, number>()
-  for (const i of transcript.choices.keys()) {
+  for (const [i, { outputTokens }] of transcript.choices.entries()) {
+    if (outputTokens.length === 0) continue
     const score = scores.get(`${transcript.receiptId}.${i}`)
     if (!score) return { failed: 'no answer' }
     if ('error' in score) return { failed: (score.error as { code: string }).code }

@@ -206,6 +206,20 @@ describe('scoring over an asynchronous endpoint', () => {
     expect(world.asked).toEqual([[id]])
   })
 
+  it('an endpoint that stays away holds up nobody whose time to give up has come, or who needs no scores', async () => {
+    const world = new World()
+    const late = world.add('1', inA)
+    world.clock = START + 25 * HOUR
+    const young = world.add('2', { ...inA, createdAt: world.now().toISOString() })
+    const cheap = world.add('3', { ...inA, attribution: 'provenance', createdAt: world.now().toISOString() })
+    world.failing = 'ask'
+    await world.attribute(late, young, cheap)
+    expect([...world.completed.keys()].sort()).toEqual([late, cheap].sort())
+    world.failing = undefined
+    expect(await world.attribute(late, young, cheap)).toEqual([])
+    expect(world.asked).toEqual([[young]])
+  })
+
   it('what was asked is not asked again before its answer is due', async () => {
     const world = new World()
     const [one, two] = [world.add('1', inA), world.add('2', inA)]
@@ -321,6 +335,22 @@ describe('scoring over an asynchronous endpoint', () => {
       influence: [],
     })
     expect(pools.influence).toBe('0')
+  })
+
+  it('a choice of which nothing was said takes nothing from the others', async () => {
+    const world = new World()
+    const id = world.add('1', inA)
+    const whole = transcriptOf(id, adapter('a'), 3)
+    whole.choices[1] = { ...whole.choices[1]!, outputText: '', outputTokens: [] }
+    world.transcript = async () => whole
+    const [request] = scoringRequests(adapter('a'), [whole])
+    const outputs = JSON.parse(request!.body).outputs as { id: string }[]
+    expect(outputs.map((output) => output.id)).toEqual([`${id}.0`, `${id}.2`])
+    await world.attribute(id)
+    const scores = outputs.map((output) => ({ id: output.id, rows: [[ROW, 700]] }))
+    await attributeScored(world, replyFor([], { scores }))
+    expect(world.of(id)).toMatchObject({ status: 'full', missing: [] })
+    expect(world.of(id).influence.map(({ score }) => score)).toEqual(['1400'])
   })
 
   it('an answer cannot complete receipts of another adapter', async () => {
