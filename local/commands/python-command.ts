@@ -21,8 +21,10 @@ export async function runPython(command: PythonCommand): Promise<never> {
     stdio: 'inherit',
     env: { ...withTools(), ...command.env, PYTHONUNBUFFERED: '1' },
   })
-  // Ctrl-C reaches the child through the terminal; we wait for what it makes of it.
-  process.on('SIGINT', () => {})
+  // Ctrl-C reaches the child through the terminal, where there is one; we wait for what it makes of it.
+  process.on('SIGINT', () => {
+    if (!process.stderr.isTTY) child.kill('SIGINT')
+  })
   process.on('SIGTERM', () => child.kill('SIGTERM'))
   const code = await new Promise<number>((resolve) => {
     child.once('error', () => resolve(1))

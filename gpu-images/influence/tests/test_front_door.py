@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import signal
 import sys
 
 import pytest
@@ -19,6 +20,7 @@ from test_architectures import make
 def run(capsys, monkeypatch, main, argv, stdin=b""):
     """(exit code, lines of stdout as JSON, stderr)."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own stay
     code = 0
     try:
         run_command(main, [str(a) for a in argv])

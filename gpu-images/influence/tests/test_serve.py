@@ -33,7 +33,7 @@ def client(models):
 
 
 def invoke(client, **body):
-    return client.post("/invocations", json=body)
+    return client.post("/invocations", content=json.dumps(body))  # escaped: half a surrogate pair is no UTF-8
 
 
 def test_scores_are_signed_integers_and_the_planted_row_is_first(client, rows, models, base_dir):
@@ -54,7 +54,7 @@ def test_scores_are_signed_integers_and_the_planted_row_is_first(client, rows, m
 def test_a_bad_output_gets_its_error_and_the_others_their_scores(client):
     outputs = [{"id": "empty", "prompt_tokens": [1], "output_tokens": []},
                {"id": "far", "prompt_tokens": [1], "output_tokens": [999999]},
-               {"id": "odd", "prompt_tokens": "x", "output_tokens": [True]}, {"id": "none"},
+               {"id": "odd", "prompt_tokens": "x", "output_tokens": [True]}, {"id": "none"}, {"id": "half", "completion": "\ud800"},
                {"id": "good", "prompt_tokens": [0], "output_tokens": [66, 67]}]
     scores = {s["id"]: s for s in invoke(client, adapter="adapter1", outputs=outputs).json()["scores"]}
     assert "rows" in scores.pop("good")
@@ -77,7 +77,8 @@ def test_refusals_have_codes(client, body, status, code):
 
 def test_ping_and_a_body_that_is_not_json(client):
     assert client.get("/ping").status_code == 200
-    assert client.post("/invocations", content=b"{").json()["error"]["code"] == "influence.request_invalid"
+    for body in (b"{", b"\xff", b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}"):
+        assert client.post("/invocations", content=body).json()["error"]["code"] == "influence.request_invalid"
     assert b"influence_requests_total" in client.get("/metrics").content
 
 

@@ -17,8 +17,10 @@ CONFIG = "adapter_config.json"
 _KEY = re.compile(r"^(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<side>[AB])(?:\.[^.]+)?\.weight$")
 # Each of these changes the function that the adapter computes in a way that A and B gradients do not describe.
 _REFUSED_FLAGS = ("use_dora", "lora_bias", "use_qalora", "modules_to_save", "layer_replication", "megatron_config",
-                  "trainable_token_indices", "target_parameters", "alora_invocation_tokens", "arrow_config", "use_bdlora")
-_BASE_CHANGING_INITS = ("pissa", "olora", "corda", "loftq")
+                  "trainable_token_indices", "target_parameters", "alora_invocation_tokens", "arrow_config", "use_bdlora",
+                  "kasa_config", "monteclora_config")
+_BASE_CHANGING_INITS = ("pissa", "olora", "corda", "loftq", "lora_ga")
+DEFAULT_ALPHA = 8  # of PEFT's LoraConfig
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,21 @@ def _refuse_unsupported(config: dict) -> None:
     init = str(config.get("init_lora_weights", "")).lower()
     if init.startswith(_BASE_CHANGING_INITS):
         raise errors.adapter_unsupported(f"init_lora_weights {init!r} changes the base weights")
+    if init == "mica":
+        raise errors.adapter_unsupported("init_lora_weights 'mica' trains A alone: B has no gradient to speak of")
 
 
-def _by_pattern(patterns: dict | None, module: str, default: float) -> float:
-    """PEFT's rule: a pattern key matches a module when it equals the end of its name, at a dot."""
-    for key, value in (patterns or {}).items():
-        if re.match(rf"(.*\.)?({key})$", module):
-            return value
-    return default
+def _alpha(config: dict, module: str) -> float:
+    """PEFT's rule: a key of alpha_pattern matches a module when it equals the end of its name, at a dot."""
+    try:
+        patterns = (config.get("alpha_pattern") or {}).items()
+        found = next((value for key, value in patterns if re.match(rf"(.*\.)?({key})$", module)), None)
+    except (AttributeError, re.error) as odd:
+        raise errors.adapter_invalid(f"alpha_pattern: {odd}") from None
+    alpha = config.get("lora_alpha", DEFAULT_ALPHA) if found is None else found
+    if not isinstance(alpha, (int, float)):
+        raise errors.adapter_invalid(f"lora_alpha of {module!r} is no number")
+    return alpha
 
 
 def _semantic_config(config: dict) -> bytes:
@@ -67,16 +76,26 @@ def _semantic_config(config: dict) -> bytes:
     return json.dumps(kept, sort_keys=True).encode()
 
 
+def _config(folder: Path) -> dict:
+    try:
+        config = json.loads((Path(folder) / CONFIG).read_bytes())
+    except OSError as missing:
+        raise errors.adapter_invalid(f"{CONFIG} in the adapter folder: {missing.strerror}") from None
+    except (ValueError, RecursionError):
+        config = None
+    if not isinstance(config, dict):
+        raise errors.adapter_invalid(f"{CONFIG} is not a JSON object")
+    return config
+
+
 def adapter_digest(folder: Path) -> str:
     """sha256 over the weights file and the config fields that change the computed function (not the target list,
     which PEFT writes in several equivalent ways)."""
+    config = _config(folder)
     try:
         weights = (Path(folder) / WEIGHTS).read_bytes()
-        config = json.loads((Path(folder) / CONFIG).read_text())
-    except FileNotFoundError as missing:
-        raise errors.adapter_invalid(f"{Path(missing.filename).name} is missing in the adapter folder") from None
-    except ValueError:
-        raise errors.adapter_invalid(f"{CONFIG} is not JSON") from None
+    except OSError as missing:
+        raise errors.adapter_invalid(f"{WEIGHTS} in the adapter folder: {missing.strerror}") from None
     return hashlib.sha256(hashlib.sha256(weights).digest() + hashlib.sha256(_semantic_config(config)).digest()).hexdigest()
 
 
@@ -102,8 +121,7 @@ def _group(tensors: dict[str, torch.Tensor]) -> tuple[dict[str, dict[str, torch.
 def read_adapter(folder: Path) -> Adapter:
     """Raises adapter_invalid (damaged) or adapter_unsupported (a kind that this method does not cover)."""
     folder = Path(folder)
-    digest = adapter_digest(folder)
-    config = json.loads((folder / CONFIG).read_text())
+    digest, config = adapter_digest(folder), _config(folder)
     _refuse_unsupported(config)
     try:
         tensors = load_file(folder / WEIGHTS)
@@ -114,8 +132,7 @@ def read_adapter(folder: Path) -> Adapter:
         if set(sides) != {"A", "B"} or sides["A"].shape[0] != sides["B"].shape[1]:
             raise errors.adapter_invalid(f"module {name!r} lacks A or B, or their ranks differ")
         rank = sides["A"].shape[0]
-        alpha = _by_pattern(config.get("alpha_pattern"), name, config.get("lora_alpha", rank))
-        scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+        scale = _alpha(config, name) / (math.sqrt(rank) if config.get("use_rslora") else rank)
         modules.append(LoraModule(name, sides["A"], sides["B"], float(scale)))
     if not modules:
         raise errors.adapter_invalid("the adapter has no LoRA weights")

@@ -25,10 +25,13 @@ def load_base(folder: Path, device: str = "cpu", need_tokenizer: bool = True) ->
         raise errors.base_invalid(f"{folder.name}: config.json is missing")
     try:
         dtype = torch.float32 if device == "cpu" else "auto"
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device).eval()
+        model, loaded = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True) if need_tokenizer else None
-    except (OSError, ValueError, KeyError) as broken:
-        raise errors.base_invalid(f"{folder.name}: {str(broken).splitlines()[0]}") from None
+    except Exception as broken:  # of the loaders, a dozen kinds
+        raise errors.base_invalid(f"{folder.name}: {(str(broken).splitlines() or [type(broken).__name__])[0]}") from None
+    if loaded["missing_keys"]:  # transformers draws them at random, anew at each start
+        raise errors.base_invalid(f"{folder.name}: the weights lack {sorted(loaded['missing_keys'])[0]!r}")
+    model = model.to(device).eval()
     config = model.config
     context = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 2048
     return Base(model, tokenizer, int(context), model.get_input_embeddings().num_embeddings)

@@ -1,14 +1,24 @@
 """The manners of a command: progress on stderr, the last line of stdout one JSON object, refusals with their code."""
 
 import json
+import signal
 import sys
 import time
 
 from .errors import InfluenceError
 
 
+def _stop(number: int, _frame) -> None:
+    """Leaves by way of every `finally`, and is not stopped at that."""
+    for word in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(word, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def run_command(main, argv: list[str]) -> None:
-    """Exit 0 when done, 1 for a refused input (argparse exits 2 for wrong usage)."""
+    """Exit 0 when done, 1 for a refused input (argparse exits 2 for wrong usage), 128 + signal when stopped."""
+    for word in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(word, _stop)
     try:
         result = main(argv)
     except InfluenceError as refused:

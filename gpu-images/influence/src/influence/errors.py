@@ -31,7 +31,7 @@ def output_invalid(reason: str) -> InfluenceError:
 
 
 def gradient_not_finite(who: str) -> InfluenceError:
-    return InfluenceError("gradient_not_finite", f"{who}: the loss or its gradient is not a finite number")
+    return InfluenceError("gradient_not_finite", f"{who}: the loss or its gradient is not a finite number, or too large to be squared")
 
 
 def store_corrupt(reason: str) -> InfluenceError:
@@ -44,6 +44,10 @@ def store_mismatch(reason: str) -> InfluenceError:
 
 def fit_in_progress(out: str) -> InfluenceError:
     return InfluenceError("fit_in_progress", f"another fit is writing {out}", 409)
+
+
+def out_occupied(out: str) -> InfluenceError:
+    return InfluenceError("out_occupied", f"{out} holds something that is no influence store: give another folder", 409)
 
 
 def not_found(reason: str) -> InfluenceError:

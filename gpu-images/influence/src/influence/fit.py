@@ -136,7 +136,7 @@ def fit_store(base_dir, checkpoints, rows, out_dir, *, adapter_dir=None, setting
     Returns {"storeDigest","adapterDigest","rows","scored","bytes","bytesPerRow","seconds","checkpoints","components",
     "memoryBytes"}; the last is footprint.py's peak above the loaded model.
     """
-    started, settings, out = time.monotonic(), settings or Settings(), Path(out_dir)
+    started, settings, out = time.monotonic(), settings or Settings(), Path(out_dir).absolute()
     unknown = [m for m in methods if m not in METHODS]
     if unknown or not checkpoints:
         raise errors.rows_invalid(f"unknown method {unknown[0]!r}" if unknown else "no checkpoint given")

@@ -1,6 +1,7 @@
 """Runs sequences through a probe in batches and hands out per-row gradients."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch.nn import functional
@@ -8,7 +9,10 @@ from torch.nn import functional
 from . import errors
 from .probe import LoraProbe, Sink
 from .rows import Sequence
+from .settings import Settings
 
+PASS_TOKENS = Settings.batch_tokens
+SQUARE_LIMIT = 1e30  # of a row's gradient in one matrix: float32 has to hold sums of such squares over all rows
 
 def batches(sequences: list[Sequence], max_tokens: int) -> Iterator[list[int]]:
     """Indices grouped so that a padded batch holds at most max_tokens; long rows first, all windows of a row
@@ -27,6 +31,15 @@ def batches(sequences: list[Sequence], max_tokens: int) -> Iterator[list[int]]:
         windows += count
     if batch:
         yield batch
+
+
+def _passes(sequences: list[Sequence]) -> list[Sequence]:
+    """A lone row of more windows than a pass should take, in pieces; each has the mean loss of its own targets."""
+    windows = sequences[0].windows
+    step = max(1, PASS_TOKENS // max(len(w.tokens) for w in windows))
+    if len(sequences) > 1 or len(windows) <= step:
+        return []
+    return [replace(sequences[0], windows=windows[at : at + step]) for at in range(0, len(windows), step)]
 
 
 def _tensors(sequences: list[Sequence], device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -81,19 +94,25 @@ def _losses_and_slope(logits, tokens, weights, owner, rows: int) -> tuple[torch.
 
 
 def losses(model, sequences: list[Sequence]) -> list[float]:
-    """The same without a graph: one forward pass."""
+    """The same without a graph: one forward pass, or several of a row that is too long for one."""
     with torch.no_grad():
+        if passes := _passes(sequences):
+            means = [(part.target_count, float(batch_losses(model, [part]))) for part in passes]
+            return [sum(count * mean for count, mean in means) / sequences[0].target_count]
         return batch_losses(model, sequences).tolist()
 
 
 def row_gradients(probe: LoraProbe, sequences: list[Sequence], sink: Sink) -> list[float]:
     """One forward and backward pass. sink(matrix, (rows, rank, width) float32) gets the gradient of each row's mean
-    token loss. Returns the losses. Raises gradient_not_finite naming the row."""
+    token loss. Returns the losses. Raises gradient_not_finite naming the row. A row that is too long for one pass takes
+    several."""
+    if passes := _passes(sequences):
+        return [_long_row(probe, passes, sequences[0].target_count, sink)]
     device = next(probe.model.parameters()).device
     tokens, weights, mask, owner = _tensors(sequences, device)
     one_window_each = len(owner) == len(sequences)
     seen: set[int] = set()
-    sums = torch.zeros(len(sequences), device=device)  # nan and inf survive a sum
+    squares = torch.zeros(len(sequences), device=device)  # nan and inf survive a sum
 
     def whole_rows(matrix: int, gradient: torch.Tensor) -> None:
         if matrix in seen:
@@ -102,7 +121,7 @@ def row_gradients(probe: LoraProbe, sequences: list[Sequence], sink: Sink) -> li
         if not one_window_each:
             empty = torch.zeros(len(sequences), *gradient.shape[1:], device=gradient.device)
             gradient = empty.index_add(0, owner, gradient)
-        sums.add_(gradient.sum((1, 2)))
+        squares.add_(torch.linalg.vector_norm(gradient, dim=(1, 2)).square())
         sink(matrix, gradient)
 
     probe.sink, (probe.windows, probe.tokens) = whole_rows, tokens.shape
@@ -116,6 +135,18 @@ def row_gradients(probe: LoraProbe, sequences: list[Sequence], sink: Sink) -> li
             logits.backward(slope)
     finally:
         probe.sink = None
-    for row in (~torch.isfinite(sums)).nonzero():
+    for row in (~(squares < SQUARE_LIMIT)).nonzero():
         raise errors.gradient_not_finite(sequences[int(row)].id)
     return per_row.tolist()
+
+
+def _long_row(probe: LoraProbe, passes: list[Sequence], targets: int, sink: Sink) -> float:
+    loss, whole = 0.0, {}
+    for part in passes:
+        share = part.target_count / targets
+        (value,) = row_gradients(probe, [part], lambda matrix, gradient: whole.update(
+            {matrix: whole.get(matrix, 0.0) + share * gradient}))
+        loss += share * value
+    for matrix, gradient in whole.items():
+        sink(matrix, gradient)
+    return loss

@@ -53,7 +53,7 @@ class LoraProbe:
         self.weights = [(m.a.to(**put), m.b.to(**put), m.scale) for m in adapter.modules]
 
     def _check_shapes(self, adapter: Adapter) -> None:
-        if len(adapter.modules) != len(self._linears):
+        if [module.name for module in adapter.modules] != self._names:
             raise errors.store_mismatch("the checkpoints adapt different modules")
         for module, linear in zip(adapter.modules, self._linears):
             # Linear keeps (out, in); GPT-2's Conv1D keeps (in, out); quantised weights are packed and not checked

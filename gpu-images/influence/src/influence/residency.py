@@ -48,7 +48,7 @@ class Residency:
             folder = self.source.folder(prefix)
             try:
                 scorer = self._open(folder)
-            except errors.InfluenceError:
+            except Exception:
                 self.source.release(prefix)
                 raise
             self._scorers[adapter_id] = (scorer, sum(p.stat().st_size for p in (folder / "influence").iterdir()))

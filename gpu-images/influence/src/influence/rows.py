@@ -58,7 +58,7 @@ def _encode(tokenizer, text: str, special: bool) -> list[int]:
 def _tokens_and_targets(record: dict, tokenizer) -> tuple[list[int], list[int]]:
     """Accepts, in this order: input_ids (+ labels, -100 = no loss), prompt_tokens + output_tokens,
     prompt + completion, messages (loss on the last one), text."""
-    if "input_ids" in record:
+    if record.get("input_ids") is not None:
         tokens = [int(t) for t in record["input_ids"]]
         labels = record.get("labels", tokens)
         if len(labels) != len(tokens):
@@ -86,7 +86,12 @@ def _tokens_and_targets(record: dict, tokenizer) -> tuple[list[int], list[int]]:
 
 
 def to_sequence(record: dict, tokenizer, context: int, vocabulary: int) -> Sequence:
-    tokens, targets = _tokens_and_targets(record, tokenizer)
+    try:
+        tokens, targets = _tokens_and_targets(record, tokenizer)
+    except errors.InfluenceError:
+        raise
+    except Exception as odd:  # whatever a tokenizer, its chat template or int() makes of half a surrogate pair and the like
+        raise errors.output_invalid(f"{record.get('id')}: cannot be read as tokens: {odd}") from None
     if any(not isinstance(t, int) or t < 0 or t >= vocabulary for t in tokens):
         raise errors.output_invalid(f"{record.get('id')}: a token id is outside the base's vocabulary")
     windows = cut_windows(tokens, targets, context)
@@ -100,9 +105,9 @@ def check_record(record, where: str, seen: set[str]) -> dict:
     if record["id"] in seen:
         raise errors.rows_invalid(f"{where}: id {record['id']!r} occurs twice")
     seen.add(record["id"])
-    texts = [k for k in ("text", "prompt", "completion") if record.get(k) is not None]
-    if any(not isinstance(record[k], str) for k in texts):
-        raise errors.rows_invalid(f"{where}: text, prompt and completion must be strings")
+    for name in ("text", "prompt", "completion", "cluster", "contributor"):
+        if record.get(name) is not None and not isinstance(record[name], str):
+            raise errors.rows_invalid(f"{where}: {name} must be a string")
     if record.get("completion") is not None:
         if not record["completion"]:
             raise errors.rows_invalid(f"{where}: the completion is empty")
@@ -123,7 +128,7 @@ def read_rows(path: Path) -> list[dict]:
             continue
         try:
             record = json.loads(line.decode("utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise errors.rows_invalid(f"line {number}: not a JSON object in UTF-8") from None
         records.append(check_record(record, f"line {number}", seen))
     if not records:

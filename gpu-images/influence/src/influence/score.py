@@ -160,7 +160,7 @@ def parse_output(line: bytes | str) -> dict:
     """One line of {"id",...}; raises output_invalid."""
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise errors.output_invalid("the line is not JSON") from None
     if not isinstance(record, dict) or not isinstance(record.get("id"), str):
         raise errors.output_invalid("id: the line is not an object with a string id")
@@ -183,7 +183,7 @@ def _answer(scorer: Scorer, line: bytes, args) -> dict:
         scored = scorer.score(scorer.sequence(check_output(record)), args.method, not args.absolute)
     except InfluenceError as refused:
         return {"id": name, "error": refused.as_dict()}
-    values = [round(v, 9) for v in scored.scores.tolist()]
+    values = [float(f"{v:.7g}") for v in scored.scores.tolist()]  # float32's digits: small scores are scores
     return {"id": name, "scores": dict(zip(scorer.store.row_ids, values)), "loss": round(scored.loss, 6),
             "gated": scored.gated}
 

@@ -117,7 +117,7 @@ def create_app(residency: Residency) -> FastAPI:
                 raise errors.InfluenceError("request_too_large", f"body: more than {MAX_BODY} bytes", 413)
             try:
                 body = await request.json()
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise errors.InfluenceError("request_invalid", "body: not JSON", 400) from None
             reply = await run_in_threadpool(answer, residency, body)
         except InfluenceError as refused:

@@ -56,7 +56,9 @@ class Store:
 
 @contextmanager
 def exclusive(out: Path):
-    """One fit at a time for a target folder; the lock goes with the process."""
+    """One fit at a time for a target folder; the lock goes with the process. Only a store and an empty folder are replaced."""
+    if out.exists() and not (out / HEADER).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise errors.out_occupied(str(out))
     out.parent.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:32]
     with open(Path(tempfile.gettempdir()) / f"openledger-influence-{name}.lock", "w") as lock:
@@ -98,7 +100,7 @@ def _sync(path: Path) -> None:
 
 def write_store(folder: Path, header: dict, rows: list[dict], tensors: dict[str, dict[str, torch.Tensor]]) -> str:
     """Writes all files and last the header, into a staged folder. Returns the store digest."""
-    (folder / "rows.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for name, content in tensors.items():
         save_file({key: value.contiguous() for key, value in content.items()}, folder / f"{name}.safetensors")
         (folder / f"{name}.safetensors").chmod(0o644)  # safetensors makes them private to the user

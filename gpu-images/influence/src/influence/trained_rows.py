@@ -24,7 +24,7 @@ def trained_rows(adapter_dir: Path) -> frozenset[str] | None:
     if not isinstance(rows, dict) or "idsDigest" not in rows:
         return None
     listed = Path(adapter_dir) / ROW_IDS
-    ids = [line for line in listed.read_text("utf-8").split("\n") if line] if listed.is_file() else []
+    ids = [line for line in listed.read_bytes().decode("utf-8", "replace").split("\n") if line] if listed.is_file() else []
     if hashlib.sha256("".join(f"{row}\n" for row in sorted(ids)).encode()).hexdigest() != rows["idsDigest"]:
         raise errors.store_mismatch(f"{ROW_IDS} is not the list of rows that {MANIFEST} was signed with")
     return frozenset(ids)
