@@ -25,6 +25,9 @@ export interface AttributionPorts {
   giveUpMs: number
 }
 
+/** One receipt that cannot be read or attributed does not hold up the others of its batch. */
+type Fail = (receiptIds: string[], error: unknown) => void
+
 interface Work {
   billing: Billing
   transcript: Transcript | undefined
@@ -41,38 +44,53 @@ export const attributeReceipts = async (
   onFailure: (receiptIds: string[], error: unknown) => void,
 ): Promise<string[]> => {
   const failed: string[] = []
-  for (const work of Map.groupBy(await pending(ports, receiptIds), ({ billing }) => billing.adapterId).values()) {
+  const fail: Fail = (ids, error) => {
+    onFailure(ids, error)
+    failed.push(...ids)
+  }
+  for (const work of Map.groupBy(await pending(ports, receiptIds, fail), ({ billing }) => billing.adapterId).values()) {
     try {
       const trainings = work.filter(({ billing }) => billing.training)
       for (const { billing } of trainings) await ports.complete(billing.receiptId, TRAINING_ATTRIBUTION)
       const answers = work.filter(({ billing }) => !billing.training)
-      if (answers.length > 0) await attributeAdapter(ports, answers)
+      if (answers.length > 0) await attributeAdapter(ports, answers, fail)
     } catch (error) {
-      const ids = work.map(({ billing }) => billing.receiptId)
-      onFailure(ids, error)
-      failed.push(...ids)
+      fail(
+        work.map(({ billing }) => billing.receiptId),
+        error,
+      )
     }
   }
   return failed
 }
 
-/** Completes the receipts whose scores have come. Throws when that fails: the event then comes again. */
+/** Completes the receipts whose scores have come. Throws when one of them could not be: the event then comes again. */
 export const attributeScored = async (ports: AttributionPorts, reply: ScoringReply): Promise<void> => {
-  const work = (await pending(ports, receiptsOf(reply))).filter(({ billing }) => billing.adapterId === reply.adapter)
-  if (work.length === 0) return
-  const digest = await ports.storeDigest(reply.adapter)
-  await completeAll(ports, work, ({ transcript }) =>
-    transcript && digest ? influenceOn(transcript, reply, digest) : null,
+  const failures: unknown[] = []
+  const fail: Fail = (_, error) => failures.push(error)
+  const work = (await pending(ports, receiptsOf(reply), fail)).filter(
+    ({ billing }) => billing.adapterId === reply.adapter,
   )
+  if (work.length > 0) {
+    const digest = await ports.storeDigest(reply.adapter)
+    const influence = ({ transcript }: Work) => (transcript && digest ? influenceOn(transcript, reply, digest) : null)
+    await completeAll(ports, work, influence, fail)
+  }
+  if (failures.length > 0) throw failures[0]
 }
 
 /** Receipts and transcripts read at once: two small reads each, and a batch has up to 500. */
 const READ_AT_ONCE = 16
 
-const pending = async (ports: AttributionPorts, receiptIds: readonly string[]): Promise<Work[]> => {
+const pending = async (ports: AttributionPorts, receiptIds: readonly string[], fail: Fail): Promise<Work[]> => {
   const read = async (receiptId: string): Promise<Work[]> => {
-    const { billing, done } = await ports.billing(receiptId)
-    return done ? [] : [{ billing, transcript: billing.training ? undefined : await ports.transcript(receiptId) }]
+    try {
+      const { billing, done } = await ports.billing(receiptId)
+      return done ? [] : [{ billing, transcript: billing.training ? undefined : await ports.transcript(receiptId) }]
+    } catch (error) {
+      fail([receiptId], error)
+      return []
+    }
   }
   const ids = [...new Set(receiptIds)]
   const work: Work[] = []
@@ -81,7 +99,7 @@ const pending = async (ports: AttributionPorts, receiptIds: readonly string[]): 
   return work
 }
 
-const attributeAdapter = async (ports: AttributionPorts, work: Work[]): Promise<void> => {
+const attributeAdapter = async (ports: AttributionPorts, work: Work[], fail: Fail): Promise<void> => {
   const { adapterId, baseId } = work[0]!.billing
   const full = work.filter(
     ({ billing, transcript }) => billing.attribution === 'full' && transcript?.choices.some(wasBegun),
@@ -100,6 +118,7 @@ const attributeAdapter = async (ports: AttributionPorts, work: Work[]): Promise<
     ports,
     work.filter((one) => !scored.has(one) || late.has(one)),
     (one) => (late.has(one) ? { failed: late.get(one)! } : null),
+    fail,
   )
   if (due.length > 0) await ports.ask(adapterId, baseId, due)
 }
@@ -114,6 +133,7 @@ const completeAll = async (
   ports: AttributionPorts,
   work: readonly Work[],
   influence: (one: Work) => InfluenceAnswer,
+  fail: Fail,
 ): Promise<void> => {
   if (work.length === 0) return
   const { billing: first } = work[0]!
@@ -125,6 +145,12 @@ const completeAll = async (
     ports.search(first.datanets, [...outputs], shortest),
     ports.unigram(first.baseId),
   ])
-  for (const one of work)
-    await ports.complete(one.billing.receiptId, attribute(one.billing, one.transcript, found, unigram, influence(one)))
+  for (const one of work) {
+    const { receiptId } = one.billing
+    try {
+      await ports.complete(receiptId, attribute(one.billing, one.transcript, found, unigram, influence(one)))
+    } catch (error) {
+      fail([receiptId], error)
+    }
+  }
 }

@@ -93,15 +93,16 @@ export const attribute = (
 
 interface BookedRow extends ShelfRow {
   datanetId: string
+  versionEnd: number
 }
 type RowBook = (id: string) => BookedRow | undefined
 /** Finds a row in whichever shard holds it; nothing is copied, as shards have many rows and a receipt names few. */
 const rowBook =
   (shards: readonly SearchedShard[]): RowBook =>
   (id) => {
-    for (const { rows, datanetId } of shards) {
+    for (const { rows, datanetId, versionEnd } of shards) {
       const row = rows.get(id)
-      if (row) return { ...row, datanetId }
+      if (row) return { ...row, datanetId, versionEnd }
     }
     return undefined
   }
@@ -142,10 +143,13 @@ const shownSpans = (
     answer.prompt,
     Math.min(...billing.datanets.map(({ policy }) => policy.minSpanBytes)),
   )
-  const maxClusters = new Map(billing.datanets.map(({ id, policy }) => [id, policy.maxClusters]))
+  const policies = new Map(billing.datanets.map(({ id, policy }) => [id, policy]))
   return merged.map((span, i) => {
     const owners = span.owners.map((id) => ({ row: id, ...rows(id)! })).sort((a, b) => a.sequence - b.sequence)
-    const clusters = new Set(owners.map(({ cluster }) => cluster)).size
+    // As the payout rule counts: from the earliest to whom the span is evidence, and up to the end of its version.
+    const holders = owners.filter(({ datanetId }) => span.end - span.start >= policies.get(datanetId)!.minSpanBytes)
+    const [first] = holders
+    const inTime = holders.filter(({ sequence }) => sequence <= first!.versionEnd)
     return {
       start: span.start,
       end: span.end,
@@ -153,15 +157,17 @@ const shownSpans = (
       endChar: chars[i]!.end,
       startToken: tokens[i]!.start,
       endToken: tokens[i]!.end,
-      owners: owners.slice(0, SHOWN_OWNERS),
+      owners: owners.slice(0, SHOWN_OWNERS).map(({ versionEnd: _, ...owner }) => owner),
       ownerCount: span.ownerCount,
-      clusterCount: clusters,
-      common: owners.length > 0 && clusters > (maxClusters.get(owners[0]!.datanetId) ?? 0),
+      clusterCount: clustersOf(owners),
+      common: first !== undefined && clustersOf(inTime) > policies.get(first.datanetId)!.maxClusters,
       inPrompt: echoes.some((echo) => echo.start <= span.start && span.end <= echo.end),
       ...(choice > 0 ? { choice } : {}),
     }
   })
 }
+
+const clustersOf = (rows: readonly BookedRow[]): number => new Set(rows.map(({ cluster }) => cluster)).size
 
 const statusOf = (
   billing: Billing,

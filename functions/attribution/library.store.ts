@@ -12,7 +12,7 @@ import {
 } from './provenance/index.ts'
 import { openRowTable, type RowTable } from './row-table.ts'
 import { Shelf } from './shelf.ts'
-import { bytesOf, readInto } from './whole-object.store.ts'
+import { type Found, find, readInto } from './whole-object.store.ts'
 import type { Withdrawals } from './withdrawals.store.ts'
 
 /** Of the worker's 2,048 MB: what is left holds one shard that is being read, the heap and the payout rule. */
@@ -174,11 +174,11 @@ export class Library {
     const started = performance.now()
     return this.#kept(
       indexKey,
-      async (bytes) => {
+      async (found) => {
         // Straight into the index's own memory: a shard is never held twice.
-        const index = await loadIndexAsync(bytes, (memory) => readInto(this.#data, indexKey, memory))
+        const index = await loadIndexAsync(found.bytes, (memory) => readInto(this.#data, indexKey, found, memory))
         loads.loaded++
-        loads.loadedBytes += bytes
+        loads.loadedBytes += found.bytes
         loads.loadSeconds += (performance.now() - started) / 1000
         return index
       },
@@ -203,22 +203,23 @@ export class Library {
   }
 
   #opened<Value>(key: string, open: (bytes: Uint8Array) => Value): Promise<Value> {
-    return this.#kept(key, async (bytes) => {
-      const memory = new Uint8Array(bytes)
-      await readInto(this.#data, key, memory)
+    return this.#kept(key, async (found) => {
+      const memory = new Uint8Array(found.bytes)
+      await readInto(this.#data, key, found, memory)
       return open(memory)
     })
   }
 
   /** `times`: how many times the object's bytes its value takes in memory. */
-  async #kept<Value>(key: string, load: (bytes: number) => Promise<Value>, times = 1): Promise<Value> {
+  async #kept<Value>(key: string, load: (found: Found) => Promise<Value>, times = 1): Promise<Value> {
     const kept = this.#shelf.get<Value>(key)
     if (kept !== undefined) return kept
-    const bytes = await bytesOf(this.#data, key)
+    const found = await find(this.#data, key)
+    const { bytes } = found
     if (bytes * times > this.#maxShardBytes)
       throw new OpenLedgerError('payload-too-large', `${key} has ${bytes} bytes: too many for this function.`)
     this.#shelf.makeRoom(bytes * times)
-    const value = await load(bytes)
+    const value = await load(found)
     this.#shelf.put(key, value, bytes * times)
     return value
   }

@@ -17,12 +17,15 @@ const MAGIC = Buffer.from('OLROWS\r\n', 'latin1')
 const HEADER_BYTES = 32
 /** 12 bytes of the row's id, and its sequence less the first one. */
 const RECORD_BYTES = 16
+const TABLE_VERSION = 2
+const CHECKED_FROM = 20
 const ID_PREFIX = 'row_'
 
 /**
  * What the rows of one shard mean, beside its index: who is paid for each, and since when. Rows of a part are
  * representatives, each its own cluster, all of one contributor, so 16 bytes a row suffice; sorted by id, looked up by
- * halving, never unpacked. Header: magic, version, rows, crc32 of the records, first sequence (f64).
+ * halving, never unpacked. Header: magic, version, rows, crc32 of all that follows (of version 1: of the records), first
+ * sequence (f64).
  */
 export const encodeRowTable = (rows: readonly TableRow[]): Uint8Array => {
   const first = rows.reduce((least, { sequence }) => Math.min(least, sequence), rows[0]?.sequence ?? 0)
@@ -38,9 +41,12 @@ export const encodeRowTable = (rows: readonly TableRow[]): Uint8Array => {
   const sorted = Buffer.concat(order.map((i) => records.subarray(i * RECORD_BYTES, (i + 1) * RECORD_BYTES)))
   const header = Buffer.alloc(HEADER_BYTES)
   header.set(MAGIC)
-  for (const [i, value] of [1, rows.length, crc32(sorted)].entries()) header.writeUInt32LE(value, 8 + 4 * i)
+  header.writeUInt32LE(TABLE_VERSION, 8)
+  header.writeUInt32LE(rows.length, 12)
   header.writeDoubleLE(first, 24)
-  return Buffer.concat([header, sorted])
+  const table = Buffer.concat([header, sorted])
+  table.writeUInt32LE(crc32(table.subarray(CHECKED_FROM)), 16)
+  return table
 }
 
 export interface RowTable {
@@ -57,9 +63,9 @@ export const openRowTable = (bytes: Uint8Array, contributor: string): RowTable =
   const isWhole =
     table.length >= HEADER_BYTES &&
     table.subarray(0, MAGIC.length).equals(MAGIC) &&
-    table.readUInt32LE(8) === 1 &&
+    [1, TABLE_VERSION].includes(table.readUInt32LE(8)) &&
     table.readUInt32LE(12) * RECORD_BYTES === records.length &&
-    table.readUInt32LE(16) === crc32(records)
+    table.readUInt32LE(16) === crc32(table.readUInt32LE(8) === 1 ? records : table.subarray(CHECKED_FROM))
   if (!isWhole) throw new OpenLedgerError('conflict', 'The row table is damaged.')
   const rows = table.readUInt32LE(12)
   const first = table.readDoubleLE(24)

@@ -23,10 +23,10 @@ export class Objects {
     this.#client = client
   }
 
-  /** Throws `not-found` naming the key. `range` is half-open, in bytes. */
+  /** Throws `not-found` naming the key. `range` is half-open, in bytes; `etag`: only while the object has not been replaced. */
   async bytes(
     key: string,
-    options: { versionId?: string | undefined; range?: [number, number] } = {},
+    options: { versionId?: string | undefined; range?: [number, number]; etag?: string | undefined } = {},
   ): Promise<Uint8Array> {
     try {
       const { Body } = await this.#client.send(
@@ -34,6 +34,7 @@ export class Objects {
           Bucket: this.bucket,
           Key: key,
           ...(options.versionId ? { VersionId: options.versionId } : {}),
+          ...(options.etag ? { IfMatch: options.etag } : {}),
           ...(options.range ? { Range: `bytes=${options.range[0]}-${options.range[1] - 1}` } : {}),
         }),
       )
@@ -52,16 +53,24 @@ export class Objects {
     return JSON.parse(await this.text(key))
   }
 
-  /** Size in bytes and version, or undefined when there is no such object. */
+  /** Size in bytes, version and the tag of its content, or undefined when there is no such object. */
   async head(
     key: string,
     versionId?: string,
-  ): Promise<{ bytes: number; versionId: string | undefined; contentType: string | undefined } | undefined> {
+  ): Promise<
+    | { bytes: number; versionId: string | undefined; contentType: string | undefined; etag: string | undefined }
+    | undefined
+  > {
     try {
       const head = await this.#client.send(
         new HeadObjectCommand({ Bucket: this.bucket, Key: key, ...(versionId ? { VersionId: versionId } : {}) }),
       )
-      return { bytes: head.ContentLength ?? 0, versionId: head.VersionId, contentType: head.ContentType }
+      return {
+        bytes: head.ContentLength ?? 0,
+        versionId: head.VersionId,
+        contentType: head.ContentType,
+        etag: head.ETag,
+      }
     } catch (error) {
       if (isMissing(error)) return undefined
       throw error

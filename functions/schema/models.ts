@@ -72,7 +72,9 @@ export const Recipe = z.strictObject({
   datanets: z
     .array(z.strictObject({ id: DatanetId, version: z.number().int().min(1) }))
     .min(1)
-    .max(20),
+    .max(20)
+    // A later version holds the rows of the earlier ones: they would be counted twice as owners.
+    .refine((list) => new Set(list.map(({ id }) => id)).size === list.length, 'one Datanet stands twice'),
   method: z.enum(['lora', 'qlora', 'full-precision-lora']).default('lora'),
   hyperparameters: Hyperparameters.prefault({}),
   price: Price,

@@ -49,6 +49,10 @@ export function writeHeader(to: Uint8Array, fields: IndexHeader, body: Uint8Arra
   header.writeUInt32LE(crc32(header.subarray(0, HEADER_BYTES - 4)), HEADER_BYTES - 4)
 }
 
+/** The header's checksum, in which the body's is: it tells a whole file from others of the same size. */
+export const checksumOf = (file: Uint8Array): number =>
+  new DataView(file.buffer, file.byteOffset).getUint32(HEADER_BYTES - 4, true)
+
 /** Throws INDEX_FOREIGN, INDEX_NEWER, INDEX_TRUNCATED or INDEX_CORRUPT unless the file is whole. */
 export function readHeader(file: Uint8Array): IndexHeader {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
@@ -60,7 +64,7 @@ export function readHeader(file: Uint8Array): IndexHeader {
     throw new ProvenanceError('INDEX_NEWER', `format ${version}, this code reads ${FORMAT_VERSION}`)
   if (version < FORMAT_VERSION)
     throw new ProvenanceError('INDEX_FOREIGN', `format ${version} is no longer read: build the index anew`)
-  if (crc32(file.subarray(0, HEADER_BYTES - 4)) !== view.getUint32(HEADER_BYTES - 4, true))
+  if (crc32(file.subarray(0, HEADER_BYTES - 4)) !== checksumOf(file))
     throw new ProvenanceError('INDEX_CORRUPT', 'header checksum')
   const header = Object.fromEntries(
     FIELDS.map((field, i) => [field, view.getUint32(12 + 4 * i, true)]),

@@ -1,6 +1,7 @@
 /** The door of the provenance engine: everything that other files may use. */
 export { type BuildOptions, buildIndex, IndexBuilder } from './build-index.ts'
 export { IdSet } from './id-set.ts'
+export { checksumOf } from './index-format.ts'
 export { type ByteSpan, type Range, toCodePoints, toTokens, toUtf16 } from './map-spans.ts'
 export { mergeSpans } from './merge-spans.ts'
 export {

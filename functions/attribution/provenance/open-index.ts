@@ -1,4 +1,4 @@
-import { bitsOf, HEADER_BYTES, readHeader, SAMPLE_EVERY } from './index-format.ts'
+import { bitsOf, checksumOf, HEADER_BYTES, readHeader, SAMPLE_EVERY } from './index-format.ts'
 import { type Kernel, newKernel } from './kernel.ts'
 import { ProvenanceError } from './provenance-error.ts'
 import type { ProvenanceSpan } from './provenance-span.ts'
@@ -27,6 +27,8 @@ export interface ProvenanceIndex {
   readonly rowCount: number
   /** Sum of the rows' UTF-8 bytes. */
   readonly corpusBytes: number
+  /** Of the file (index-format.ts). */
+  readonly checksum: number
   /** All maximal spans of the query, ascending by start. Throws BAD_QUERY. */
   spans(query: Uint8Array, options: SpanOptions): ProvenanceSpan[]
   /** Positions at which the pattern occurs, in all rows; the pattern must not be empty. Throws BAD_QUERY. */
@@ -65,6 +67,7 @@ function reserveIndex(fileBytes: number): [Kernel, Uint8Array] {
 
 function openKernel(kernel: Kernel, file: Uint8Array): ProvenanceIndex {
   const header = readHeader(file)
+  const checksum = checksumOf(file)
   const blocks = file.byteOffset + HEADER_BYTES
   const dense = blocks + header.blocks
   const samples = dense + header.dense
@@ -75,12 +78,13 @@ function openKernel(kernel: Kernel, file: Uint8Array): ProvenanceIndex {
   kernel.openBlocks(blocks, header.suffixes)
   kernel.openRows(dense, Math.ceil(header.suffixes / SAMPLE_EVERY), samples, firsts, bitsOf(header.rows), header.rows)
   kernel.openSpans(header.suffixes)
-  return new KernelIndex(kernel, header.suffixes, ids, rowLengths)
+  return new KernelIndex(kernel, header.suffixes, ids, rowLengths, checksum)
 }
 
 class KernelIndex implements ProvenanceIndex {
   readonly rowCount: number
   readonly corpusBytes: number
+  readonly checksum: number
   readonly #kernel: Kernel
   readonly #suffixes: number
   readonly #ids: RowIds
@@ -88,7 +92,7 @@ class KernelIndex implements ProvenanceIndex {
   /** Queries use the memory above. */
   readonly #top: number
 
-  constructor(kernel: Kernel, suffixes: number, ids: RowIds, lengths: Uint8Array) {
+  constructor(kernel: Kernel, suffixes: number, ids: RowIds, lengths: Uint8Array, checksum: number) {
     this.#kernel = kernel
     this.#suffixes = suffixes
     this.#ids = ids
@@ -96,6 +100,7 @@ class KernelIndex implements ProvenanceIndex {
     this.#top = kernel.heapTop()
     this.rowCount = ids.count
     this.corpusBytes = suffixes - ids.count
+    this.checksum = checksum
   }
 
   count(pattern: Uint8Array): number {

@@ -14,7 +14,7 @@ export async function answerQueries(
 ): Promise<void> {
   let answered = 0
   const print = async (value: object) => {
-    if (!output.write(`${JSON.stringify(value)}\n`)) await once(output, 'drain')
+    for (const piece of lineOf(value)) if (!output.write(piece)) await once(output, 'drain')
   }
   for await (const line of linesOf(input)) {
     answered++
@@ -22,6 +22,25 @@ export async function answerQueries(
     await print('error' in query ? query : { id: query.id, ...answer(query.text) })
   }
   if (answered === 0) await print({ queries: 0 })
+}
+
+const PIECE = 1 << 20
+
+/** A line of JSON in pieces: the spans of one answer may be longer together than a string may be. */
+export function* lineOf(value: object): Generator<string> {
+  const { id, spans, ...rest } = value as { id?: string | null; spans?: readonly object[] }
+  if (!spans) {
+    yield `${JSON.stringify(value)}\n`
+    return
+  }
+  let piece = `${JSON.stringify({ id }).slice(0, -1)},"spans":[`
+  for (const [i, span] of spans.entries()) {
+    piece += `${i > 0 ? ',' : ''}${JSON.stringify(span)}`
+    if (piece.length < PIECE) continue
+    yield piece
+    piece = ''
+  }
+  yield `${piece}],${JSON.stringify(rest).slice(1)}\n`
 }
 
 export function spansOf(shards: readonly ProvenanceIndex[], minLength: number, maxOwners: number) {

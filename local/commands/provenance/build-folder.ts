@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { IdSet, IndexBuilder } from '../../../functions/attribution/provenance/index.ts'
+import { checksumOf, IdSet, IndexBuilder } from '../../../functions/attribution/provenance/index.ts'
 import { type FolderList, LIST, openShard } from './index-folder.ts'
 import { RowRefused, readRows } from './rows-file.ts'
 
@@ -31,12 +31,7 @@ export async function buildFolder(rowsFile: string, out: string, say: (line: str
     const file = `shard-${String(list.shards.length).padStart(4, '0')}.idx`
     const rows = builder.rows
     const corpusBytes = builder.corpusBytes
-    list.shards.push({
-      file,
-      bytes: finishFile(builder, join(work, file), digest.digest('hex'), say),
-      rows,
-      corpusBytes,
-    })
+    list.shards.push({ file, rows, corpusBytes, ...finishFile(builder, join(work, file), digest.digest('hex'), say) })
     digest = createHash('sha256')
   }
   try {
@@ -52,9 +47,11 @@ export async function buildFolder(rowsFile: string, out: string, say: (line: str
         say(`line ${number}: ${(builder.corpusBytes / 1e6).toFixed(0)} MB in shard ${list.shards.length + 1}`)
     }
     if (builder.rows > 0 || list.shards.length === 0) finishShard()
-    for (const { file } of list.shards) rmSync(join(work, `${file}.rows`), { force: true })
     const text = `${JSON.stringify(list)}\n`
     writeFileSync(join(work, LIST), text)
+    // The shards' digests go, and what a build of other rows left when it was cut off.
+    const own = new Set([LIST, ...list.shards.map(({ file }) => file)])
+    for (const name of readdirSync(work)) if (!own.has(name)) rmSync(join(work, name), { recursive: true })
     rmSync(out, { recursive: true, force: true })
     renameSync(work, out)
     const sum = (key: 'rows' | 'corpusBytes' | 'bytes') => list.shards.reduce((total, shard) => total + shard[key], 0)
@@ -66,15 +63,20 @@ export async function buildFolder(rowsFile: string, out: string, say: (line: str
   }
 }
 
-/** Writes the builder's shard, unless an earlier run finished the same one. Returns its bytes. */
-function finishFile(builder: IndexBuilder, path: string, digest: string, say: (line: string) => void): number {
+/** Writes the builder's shard, unless an earlier run finished the same one. */
+function finishFile(
+  builder: IndexBuilder,
+  path: string,
+  digest: string,
+  say: (line: string) => void,
+): { bytes: number; checksum: number } {
   const marker = `${path}.rows`
   if (existsSync(marker) && existsSync(path) && readFileSync(marker, 'utf8') === digest) {
     try {
-      openShard(path)
+      const { checksum } = openShard(path)
       say(`${path} is finished already`)
       builder.clear()
-      return statSync(path).size
+      return { bytes: statSync(path).size, checksum }
     } catch {
       // cut off while it was written: again
     }
@@ -82,7 +84,7 @@ function finishFile(builder: IndexBuilder, path: string, digest: string, say: (l
   const bytes = builder.finish()
   writeFileSync(path, bytes)
   writeFileSync(marker, digest)
-  return bytes.length
+  return { bytes: bytes.length, checksum: checksumOf(bytes) }
 }
 
 /** Folders that were made for the target and hold nothing. */

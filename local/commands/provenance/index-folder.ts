@@ -1,10 +1,11 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
 import { join } from 'node:path'
-import { loadIndex, type ProvenanceIndex } from '../../../functions/attribution/provenance/index.ts'
+import { loadIndex, ProvenanceError, type ProvenanceIndex } from '../../../functions/attribution/provenance/index.ts'
 
 /** A folder's list of shards: one that is missing, or is another build's, is not passed over in silence. */
 export interface FolderList {
-  shards: { file: string; bytes: number; rows: number; corpusBytes: number }[]
+  /** `checksum`: of the file; lists of earlier releases have none. */
+  shards: { file: string; bytes: number; rows: number; corpusBytes: number; checksum?: number }[]
 }
 export const LIST = 'index.json'
 
@@ -13,19 +14,20 @@ export function openFolder(folder: string): ProvenanceIndex[] {
   let list: FolderList
   try {
     list = JSON.parse(readFileSync(join(folder, LIST), 'utf8')) as FolderList
-    if (!Array.isArray(list.shards)) throw new Error('no shards')
+    if (list.shards.length === 0) throw new Error('no shards')
   } catch {
     throw new Error(`${folder} holds no provenance index (${LIST})`)
   }
   return list.shards.map((shard) => {
-    const index = openShard(join(folder, shard.file))
-    if (index.rowCount !== shard.rows || index.corpusBytes !== shard.corpusBytes)
+    const index = openShard(join(folder, String(shard.file)))
+    const isListed = index.rowCount === shard.rows && index.corpusBytes === shard.corpusBytes
+    if (!isListed || (shard.checksum ?? index.checksum) !== index.checksum)
       throw new Error(`${shard.file} is not the shard that ${LIST} names`)
     return index
   })
 }
 
-/** Reads a file straight into the index's own memory. */
+/** Reads a file straight into the index's own memory; the errors name it. */
 export function openShard(path: string): ProvenanceIndex {
   const file = openSync(path, 'r')
   try {
@@ -37,6 +39,10 @@ export function openShard(path: string): ProvenanceIndex {
         at += read
       }
     })
+  } catch (error) {
+    if (error instanceof ProvenanceError)
+      throw new ProvenanceError(error.code, `${path}: ${error.code}, ${error.message}`)
+    throw error
   } finally {
     closeSync(file)
   }

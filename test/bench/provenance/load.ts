@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { loadIndexAsync } from '../../../functions/attribution/provenance/index.ts'
-import { bytesOf, readInto } from '../../../functions/attribution/whole-object.store.ts'
+import { find, readInto } from '../../../functions/attribution/whole-object.store.ts'
 import { Objects } from '../../../functions/registry/objects.store.ts'
 import { startEmulator } from '../../../local/emulator/emulator.ts'
 import { rememberedPorts } from '../../../local/processes/ports.ts'
@@ -29,8 +29,9 @@ export const loadSeconds = async (index: Uint8Array, folder: string): Promise<{ 
     for (let i = 0; i < 4; i++) {
       const started = performance.now()
       let read = 0
-      await loadIndexAsync(await bytesOf(objects, 'shard.idx'), async (memory) => {
-        await readInto(objects, 'shard.idx', memory)
+      const found = await find(objects, 'shard.idx')
+      await loadIndexAsync(found.bytes, async (memory) => {
+        await readInto(objects, 'shard.idx', found, memory)
         read = performance.now() - started
       })
       loads.push({ total: (performance.now() - started) / 1000, read: read / 1000 })

@@ -9,6 +9,14 @@ import { hex, recipe, training } from './recipes.ts'
 
 const limited = (limits: Record<string, unknown>) => recipe({ limits })
 
+it('a recipe that names one Datanet twice is refused: rows of both versions would be counted twice', () => {
+  const datanets = (...versions: number[]) => ({
+    datanets: versions.map((version) => ({ id: `dn_${hex('a')}`, version })),
+  })
+  expect(() => recipe(datanets(1, 2))).toThrow('one Datanet stands twice')
+  expect(() => recipe(datanets(2))).not.toThrow()
+})
+
 describe('quote', () => {
   const rows = [{ rows: 60 }, { rows: 40 }]
   it('counts steps by rows, epochs and batch, or takes the recipe’s own', () => {

@@ -194,6 +194,27 @@ describe('scoring over an asynchronous endpoint', () => {
     expect(world.of(id).status).toBe('full')
   })
 
+  it('a receipt that cannot be read or attributed comes again alone: the others of its batch are completed', async () => {
+    for (const scored of [false, true]) {
+      const world = new World()
+      world.storeOf = scored ? DIGEST : null
+      const [unread, unknown, good] = ['1', '2', '3'].map((name) => world.add(name, inA)) as [string, string, string]
+      if (scored) await world.attribute(unread, unknown, good)
+      world.transcript = async (id) => {
+        if (id === unread) throw new Error('no transcript of this form')
+        const transcript = transcriptOf(id, world.billings.get(id)!.adapterId)
+        if (id === unknown) transcript.choices[0]!.outputTokens[3]!.id = 4711 // of no base model here
+        return transcript
+      }
+      if (scored) await expect(attributeScored(world, replyFor([unread, unknown, good]))).rejects.toThrow('this form')
+      else {
+        expect(await world.attribute(unread, unknown, good)).toEqual([unread, unknown])
+        expect(world.failures).toEqual(['no transcript of this form', expect.stringContaining('token id 4711')])
+      }
+      expect([...world.completed.keys()]).toEqual([good])
+    }
+  })
+
   it('an endpoint that cannot be asked leaves the receipt pending, and the queue brings it again', async () => {
     const world = new World()
     const id = world.add('1', inA)

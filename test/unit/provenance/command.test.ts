@@ -131,6 +131,34 @@ test.each(['index', 'not/there/yet'])(
   60_000,
 )
 
+test('what a build of other rows left when it was cut off does not end up in the index', async () => {
+  const index = join(folder, 'index')
+  expect((await build(lines)).code).toBe(0)
+  cpSync(index, `${index}.unfinished`, { recursive: true })
+  cpSync(join(index, 'shard-0000.idx'), join(`${index}.unfinished`, 'shard-0001.idx'))
+  writeFileSync(join(`${index}.unfinished`, 'shard-0001.idx.rows'), 'digest')
+  const built = await build(lines.slice(0, 9), '--force')
+  expect(readdirSync(index).sort()).toEqual(['index.json', 'shard-0000.idx'])
+  const bytes = readdirSync(index).reduce((sum, file) => sum + statSync(join(index, file)).size, 0)
+  expect(last(built)['indexBytes']).toBe(bytes)
+}, 60_000)
+
+test('a shard of other rows, whole and of the same size, is refused, and so is a list of none', async () => {
+  const index = join(folder, 'index')
+  await build(lines)
+  cpSync(index, join(folder, 'other'), { recursive: true })
+  const other = lines.map((line) => line.replace('beer', 'wine'))
+  await build(other, '--force')
+  cpSync(join(folder, 'other', 'shard-0000.idx'), join(index, 'shard-0000.idx'))
+  expect(await run(['count', '--index', index], ['{"id":"a","text":"wine"}\n'])).toMatchObject({
+    code: 1,
+    out: [],
+    err: expect.stringContaining('is not the shard'),
+  })
+  writeFileSync(join(index, 'index.json'), '{"shards":[]}')
+  expect(await run(['count', '--index', index], ['{"id":"a","text":"beer"}\n'])).toMatchObject({ code: 1, out: [] })
+}, 60_000)
+
 test('a full folder is kept without --force; damaged and missing shards are refused', async () => {
   const index = join(folder, 'index')
   expect((await build(lines)).code).toBe(0)
@@ -143,7 +171,10 @@ test('a full folder is kept without --force; damaged and missing shards are refu
   const other = join(folder, 'other')
   cpSync(index, other, { recursive: true })
   writeFileSync(join(other, 'shard-0000.idx'), before.subarray(0, -1))
-  expect((await run(['count', '--index', other])).code).toBe(1)
+  expect(await run(['count', '--index', other])).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/other.shard-0000\.idx: INDEX_TRUNCATED/),
+  })
   rmSync(join(other, 'shard-0000.idx'))
   expect((await run(['count', '--index', other])).code).toBe(1)
   expect((await run(['count', '--index', folder])).err).toContain('holds no provenance index')

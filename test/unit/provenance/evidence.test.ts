@@ -105,6 +105,23 @@ describe('the attribution of an answer', () => {
     expect(BigInt(after.unattributed)).toBeGreaterThan(BigInt(before.unattributed))
   })
 
+  it('does not call common what only later versions flooded: the earliest is paid for it (P19)', async () => {
+    const [datanet] = billing.datanets
+    const under = (shards: number[][]) =>
+      attributed(shards, new Map(), undefined, {
+        ...billing,
+        datanets: [{ ...datanet!, policy: { ...datanet!.policy, maxClusters: 1 } }],
+      })
+    const flooded = await under([[0], [4]])
+    expect(flooded.shares.map(({ payee }) => payee)).toEqual([`acc_${hex(0)}`])
+    expect(flooded.spans.map(({ common, clusterCount, ownerCount }) => [common, clusterCount, ownerCount])).toEqual([
+      [false, 2, 2],
+    ])
+    const together = await under([[0, 4]])
+    expect(together.shares).toEqual([])
+    expect(together.spans.map(({ common }) => common)).toEqual([true])
+  })
+
   it('marks as common what more clusters hold than the frozen policy allows, and pays nobody for it', async () => {
     const [datanet] = billing.datanets
     const under = (maxClusters: number) =>

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { datanetId, hex, QUOTES, rowId, versionKey, world } from './world.ts'
+import { buildShard } from '../../../functions/attribution/build-shard.ts'
+import { datanetId, hex, QUOTES, rowId, rowLines, versionKey, world } from './world.ts'
 
 type Found = Awaited<ReturnType<ReturnType<typeof world>['search']>>
 const owners = ({ shards }: Found, output: string) =>
@@ -90,6 +91,16 @@ describe('a search of provenance shards', () => {
     expect((await search([QUOTES[0]!], true)).missing).toEqual([`provenance shard ${key(0)}: SlowDown`])
     bucket.fault = undefined
     expect((await search([QUOTES[0]!])).missing).toEqual([])
+  })
+
+  it('reads one object, not pieces of two: a shard that an erasure replaces meanwhile is no damaged one', async () => {
+    const { search, bucket, key } = world([[0, 1]])
+    const erased = buildShard(rowLines([1]), key(0).replace('.idx', '.filter')).index
+    bucket.meanwhile = (read) => {
+      if (read === key(0)) bucket.objects.set(read, erased)
+    }
+    await expect(search([QUOTES[1]!])).rejects.toThrow('replaced')
+    expect(owners(await search([QUOTES[1]!]), QUOTES[1]!)).toEqual([rowId(1)])
   })
 
   it('does not open a shard that would not fit into the function', async () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { buildShard } from '../../../functions/attribution/build-shard.ts'
 import { Library } from '../../../functions/attribution/library.store.ts'
 import type { Withdrawn } from '../../../functions/attribution/withdrawals.store.ts'
@@ -17,26 +18,56 @@ export const QUOTES = [
   '(The quick brown fox jumps over the lazy dog while nobody looks.)',
 ]
 
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+
 /** A bucket in memory that counts what is read. */
-class Bucket {
+export class Bucket {
   readonly objects = new Map<string, Uint8Array>()
   readonly reads: string[] = []
   fault: Error | undefined
+  /** Happens after the head of an object and before its bytes are read. */
+  meanwhile: ((key: string) => void) | undefined
   async head(key: string) {
     const found = this.objects.get(key)
-    return found && { bytes: found.byteLength }
+    return found && { bytes: found.byteLength, etag: sha256(found) }
   }
-  async bytes(key: string, { range }: { range?: [number, number] } = {}) {
+  async bytes(key: string, { range, etag }: { range?: [number, number]; etag?: string } = {}) {
     this.reads.push(key)
     if (this.fault && key.endsWith('.idx')) throw this.fault
+    this.meanwhile?.(key)
     const found = this.objects.get(key)
     if (!found) throw new OpenLedgerError('not-found', key)
+    if (etag && etag !== sha256(found)) throw Object.assign(new Error('replaced'), { name: 'PreconditionFailed' })
     return range ? found.subarray(...range) : found
+  }
+  async put(key: string, bytes: Uint8Array) {
+    this.objects.set(key, bytes)
+    return sha256(bytes)
   }
   async json(key: string) {
     return JSON.parse(Buffer.from(await this.bytes(key)).toString())
   }
 }
+
+/** Lines of rows.jsonl of part n: QUOTES by their numbers. */
+export const rowLines = (numbers: readonly number[], n = 0): Buffer =>
+  Buffer.from(
+    numbers
+      .map((i) =>
+        JSON.stringify({
+          id: rowId(i),
+          text: QUOTES[i],
+          contribution: `ctr_${hex(n)}`,
+          contributor: `acc_${hex(n)}`,
+          cluster: rowId(i),
+          start: 0,
+          end: 1,
+          sequence: 100 + i,
+        }),
+      )
+      .map((line) => `${line}\n`)
+      .join(''),
+  )
 
 /** A version whose rows lie in as many shards as asked, in one or several parts. */
 export const world = (shards: number[][], withdrawn: Withdrawn = new Map(), shelfBytes?: number) => {
@@ -44,21 +75,9 @@ export const world = (shards: number[][], withdrawn: Withdrawn = new Map(), shel
   const parts = shards.map((numbers, n) => {
     const contribution = `ctr_${hex(n)}`
     const contributor = `acc_${hex(n)}`
-    const lines = numbers.map((i) =>
-      JSON.stringify({
-        id: rowId(i),
-        text: QUOTES[i],
-        contribution,
-        contributor,
-        cluster: rowId(i),
-        start: 0,
-        end: 1,
-        sequence: 100 + i,
-      }),
-    )
     const key = `datanets/${datanetId}/parts/${contribution}/provenance-000`
     const keys = { indexKey: `${key}.idx`, filterKey: `${key}.filter`, tableKey: `${key}.rows` }
-    const built = buildShard(Buffer.from(lines.map((line) => `${line}\n`).join('')), keys.filterKey)
+    const built = buildShard(rowLines(numbers, n), keys.filterKey)
     bucket.objects.set(keys.indexKey, built.index)
     bucket.objects.set(keys.filterKey, built.filter)
     bucket.objects.set(keys.tableKey, built.table)
