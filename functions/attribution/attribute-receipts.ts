@@ -1,5 +1,6 @@
 import type { Attribution, Billing, Scoring, Transcript } from '#schema/receipt'
 import { attribute, type InfluenceAnswer, type SearchedShard } from './evidence.ts'
+import type { Searched } from './library.store.ts'
 import { influenceOn, receiptsOf, type ScoringReply } from './scoring.ts'
 import { TRAINING_ATTRIBUTION } from './training-receipt.ts'
 
@@ -8,7 +9,7 @@ export interface AttributionPorts {
   transcript(receiptId: string): Promise<Transcript | undefined>
   /** Spans of the outputs in every provenance shard of the versions. */
   search(
-    versions: readonly { id: string; version: number }[],
+    versions: readonly Searched[],
     outputs: readonly string[],
     minLength: number,
   ): Promise<{ shards: SearchedShard[]; missing: string[] }>

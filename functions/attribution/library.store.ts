@@ -9,6 +9,7 @@ import {
   type ProvenanceIndex,
   type ProvenanceSpan,
   type ShardFilter,
+  type SpanOptions,
 } from './provenance/index.ts'
 import { openRowTable, type RowTable } from './row-table.ts'
 import { Shelf } from './shelf.ts'
@@ -19,10 +20,17 @@ import type { Withdrawals } from './withdrawals.store.ts'
 const SHELF_BYTES = 1_400 << 20
 /** What an index takes when it is open, in files (measured: 2.8; docs/decisions/055). */
 const OPENED = 3
-/** Owners beyond this are not told apart: a stretch that so many rows of one shard hold is common language by any policy. */
-const MAX_OWNERS = 16_384
+/** Owners of one shard beyond this are counted, but named only as far as a policy needs to call the stretch common language. */
+const NAMED_OWNERS = 1024
 
 const NONE: ReadonlySet<string> = new Set()
+
+/** A Datanet version to search, under the policy that was frozen with it. */
+export interface Searched {
+  id: string
+  version: number
+  policy: { maxClusters: number }
+}
 
 /** What a search cost: shards that a filter ruled out were not loaded. */
 export interface Loads {
@@ -66,7 +74,7 @@ export class Library {
    * `missing`; another fault of a read throws, so that the batch comes again, unless this is its `lastTry`.
    */
   async search(
-    versions: readonly { id: string; version: number }[],
+    versions: readonly Searched[],
     outputs: readonly string[],
     minLength: number,
     lastTry: boolean,
@@ -74,6 +82,7 @@ export class Library {
     const loads: Loads = { shards: 0, ruledOut: 0, loaded: 0, loadedBytes: 0, loadSeconds: 0 }
     const search: Search = { shards: [], missing: [], loads }
     const queries = outputs.map((text) => ({ text, bytes: Buffer.from(text) }))
+    const maxOwners = Math.max(NAMED_OWNERS, ...versions.map(({ policy }) => policy.maxClusters + 1))
     for (const { id, version } of versions) {
       const manifest = await missed(search, `version ${id}@${version}`, lastTry, () => this.#version(id, version))
       if (!manifest) continue
@@ -93,7 +102,7 @@ export class Library {
         for (const [shard, table] of tables) {
           loads.shards++
           const spans = await missed(search, `provenance shard ${shard.indexKey}`, lastTry, () =>
-            this.#spans({ ...shard, table }, queries, minLength, deleted, loads),
+            this.#spans({ ...shard, table }, queries, { minLength, maxOwners }, deleted, loads),
           )
           if (!spans) continue
           const get: RowTable['get'] = (row) => (deleted.has(row) ? undefined : table.get(row))
@@ -124,21 +133,17 @@ export class Library {
   async #spans(
     shard: ProvenanceShard & { table: RowTable },
     queries: readonly { text: string; bytes: Uint8Array }[],
-    minLength: number,
+    wanted: Pick<SpanOptions, 'minLength' | 'maxOwners'>,
     deleted: ReadonlySet<string>,
     loads: Loads,
   ): Promise<Map<string, ProvenanceSpan[]>> {
-    const asked = await this.#possible(shard, queries, minLength)
+    const asked = await this.#possible(shard, queries, wanted.minLength)
     if (asked.length === 0) {
       loads.ruledOut++
       return new Map()
     }
     const index = await this.#index(shard, loads)
-    const options = {
-      minLength,
-      maxOwners: MAX_OWNERS,
-      deleted: deleted.size > 0 ? index.tombstones(deleted) : undefined,
-    }
+    const options = { ...wanted, deleted: deleted.size > 0 ? index.tombstones(deleted) : undefined }
     const found = new Map(asked.map(({ text, bytes }) => [text, index.spans(bytes, options)]))
     // A whole index, but of other rows: what it names would be paid to nobody without a word.
     for (const spans of found.values())

@@ -108,6 +108,22 @@ describe('a search of provenance shards', () => {
     expect((await search([QUOTES[0]!])).missing).toEqual([`provenance shard ${key(0)}: payload-too-large`])
   })
 
+  it('counts all owners of a stretch, and names no more than a policy needs to call it common', async () => {
+    const many = Array.from({ length: 3000 }, (_, i) => i)
+    const named = async (maxClusters?: number) => {
+      const { search, bucket, key } = world([[0]], new Map(), undefined, maxClusters ? { maxClusters } : undefined)
+      const texts = many.map((i) => `${i} (${QUOTES[0]})`)
+      const built = buildShard(rowLines(many, 0, texts), key(0).replace('.idx', '.filter'))
+      for (const [name, bytes] of Object.entries({ idx: built.index, filter: built.filter, rows: built.table }))
+        bucket.objects.set(key(0).replace('idx', name), bytes)
+      const [span] = (await search([QUOTES[0]!])).shards[0]!.spans.get(QUOTES[0]!)!
+      return [span!.owners.length, span!.ownerCount]
+    }
+    expect(await named()).toEqual([1024, 3000])
+    expect(await named(2000)).toEqual([2001, 3000])
+    expect(await named(10_000)).toEqual([3000, 3000])
+  })
+
   it('gives the same answer with room for one shard as with room for all', async () => {
     const outputs = [`${QUOTES[0]} ${QUOTES[3]}`, QUOTES[2]!]
     const told = async (shelfBytes?: number) => {

@@ -50,13 +50,13 @@ export class Bucket {
 }
 
 /** Lines of rows.jsonl of part n: QUOTES by their numbers. */
-export const rowLines = (numbers: readonly number[], n = 0): Buffer =>
+export const rowLines = (numbers: readonly number[], n = 0, texts: readonly string[] = QUOTES): Buffer =>
   Buffer.from(
     numbers
       .map((i) =>
         JSON.stringify({
           id: rowId(i),
-          text: QUOTES[i],
+          text: texts[i],
           contribution: `ctr_${hex(n)}`,
           contributor: `acc_${hex(n)}`,
           cluster: rowId(i),
@@ -70,7 +70,12 @@ export const rowLines = (numbers: readonly number[], n = 0): Buffer =>
   )
 
 /** A version whose rows lie in as many shards as asked, in one or several parts. */
-export const world = (shards: number[][], withdrawn: Withdrawn = new Map(), shelfBytes?: number) => {
+export const world = (
+  shards: number[][],
+  withdrawn: Withdrawn = new Map(),
+  shelfBytes?: number,
+  policy = { maxClusters: 8 },
+) => {
   const bucket = new Bucket()
   const parts = shards.map((numbers, n) => {
     const contribution = `ctr_${hex(n)}`
@@ -115,6 +120,6 @@ export const world = (shards: number[][], withdrawn: Withdrawn = new Map(), shel
   const objects = bucket as unknown as Objects
   const library = new Library(objects, objects, { of: async () => withdrawn }, shelfBytes)
   const search = (outputs: string[], lastTry = false) =>
-    library.search([{ id: datanetId, version: 1 }], outputs, 32, lastTry)
+    library.search([{ id: datanetId, version: 1, policy }], outputs, 32, lastTry)
   return { bucket, search, key: (n: number) => parts[n]!.shards[0]!.indexKey }
 }
