@@ -9,19 +9,15 @@ const BIT = 1 << 16
 
 /**
  * Information of each token: min(cap, -log2 p_unigram), units of 2^-16 bit. `unigram` is the base model's fixed table
- * (u32 per token id); taken from the Datanet it would let a deleted document change other people's pay (P17).
- * Throws RangeError for a token id outside the table: the transcript then belongs to another base model.
+ * (u32 per token id of its tokenizer); taken from the Datanet it would let a deleted document change other people's pay
+ * (P17). A padded vocabulary has ids beyond, and a payer reaches them by `logit_bias`: they are nobody's words and carry
+ * nothing.
  */
 export const tokenInformation = (
   tokens: readonly OutputToken[],
   unigram: Uint32Array,
   capBitsPerToken: number,
-): number[] =>
-  tokens.map(({ id }) => {
-    const bits = unigram[id]
-    if (bits === undefined) throw new RangeError(`token id ${id} is not in the unigram table of ${unigram.length} ids`)
-    return Math.min(bits, capBitsPerToken * BIT)
-  })
+): number[] => tokens.map(({ id }) => Math.min(unigram[id] ?? 0, capBitsPerToken * BIT))
 
 /** Half-open byte range of each token in the output. */
 export const tokenRanges = (tokens: readonly OutputToken[]): { start: number; end: number }[] => {

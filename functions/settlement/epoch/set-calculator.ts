@@ -207,7 +207,7 @@ const trained = (datanets: Datanets): bigint[] => {
 }
 
 /** Largest remainder: one unit more for each of the largest, in their order, the earliest first in a tie. */
-const hamilton = (amount: bigint, weights: readonly bigint[]): bigint[] => {
+export const hamilton = (amount: bigint, weights: readonly bigint[]): bigint[] => {
   const whole = total(weights)
   if (whole === 0n) return weights.map(() => 0n)
   const result = weights.map((weight) => (amount * weight) / whole)

@@ -3,13 +3,13 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { apportion } from '../../../functions/attribution/payout/apportion.ts'
 import { ownParts } from '../../../functions/attribution/payout/own-part.ts'
 import { cutPools } from '../../../functions/attribution/payout/pools.ts'
 import { creditTokens, type HeldSpan, type SpanPolicy } from '../../../functions/attribution/payout/token-credit.ts'
 import { feeOf } from '../../../functions/ledger/fee.ts'
 import { closeEpoch } from '../../../functions/settlement/epoch/close-epoch.ts'
 import { loadKeccak } from '../../../functions/settlement/epoch/keccak.ts'
+import { hamilton } from '../../../functions/settlement/epoch/set-calculator.ts'
 
 const folder = join(import.meta.dirname, '../../vectors')
 const read = (name: string) => JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8'))
@@ -19,7 +19,7 @@ describe('golden vectors, made by a third implementation in Python', () => {
   const splits = read('splits')
   it('largest remainder', () => {
     for (const { total, weights, parts } of splits.largestRemainder)
-      expect(apportion(BigInt(total), weights.map(BigInt)).map(String)).toEqual(parts)
+      expect(hamilton(BigInt(total), weights.map(BigInt)).map(String)).toEqual(parts)
   })
   it('net fee', () => {
     for (const { promptTokens, completionTokens, inputPer1000, outputPer1000, net } of splits.net)

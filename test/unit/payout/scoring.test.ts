@@ -374,6 +374,33 @@ describe('scoring over an asynchronous endpoint', () => {
     expect(world.of(id).influence.map(({ score }) => score)).toEqual(['1400'])
   })
 
+  it('a receipt that cannot be completed keeps back no other of its batch', async () => {
+    const world = new World()
+    const [one, two, three] = [1, 2, 3].map((name) => world.add(String(name), { ...inA, attribution: 'provenance' }))
+    const complete = world.complete
+    world.complete = async (id, attribution) => {
+      if (id === two) throw new Error('refused')
+      await complete(id, attribution)
+    }
+    expect(await world.attribute(one!, two!, three!)).toEqual([two])
+    expect([...world.completed.keys()].sort()).toEqual([one, three].sort())
+  })
+
+  it('a token that the tokenizer does not have (a padded vocabulary, reached by logit_bias) carries nothing', async () => {
+    const world = new World()
+    const id = world.add('1', { ...inA, attribution: 'provenance' })
+    const whole = transcriptOf(id, adapter('a'))
+    whole.choices[0]!.outputTokens.push({ id: 999_999, bytes: 0 })
+    world.transcript = async () => whole
+    expect(await world.attribute(id)).toEqual([])
+    const { status, totalBits, provenance } = world.of(id)
+    expect({ status, totalBits }).toEqual({
+      status: 'provenance-only',
+      totalBits: String((TEXT.length + 1) * (4 << 16)),
+    })
+    expect(provenance.map(({ bits }) => bits)).toEqual([String(TEXT.length * (4 << 16))])
+  })
+
   it('an answer cannot complete receipts of another adapter', async () => {
     const world = new World()
     const id = world.add('1', { adapterId: adapter('b') })

@@ -3,12 +3,15 @@
  * Where `attributeReceipt` goes by stretches that an index found, this asks the texts themselves.
  */
 import fc from 'fast-check'
-import { expect } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { ReceiptEvidence } from '../../../functions/attribution/payout/attribute-receipt.ts'
+import { cutPools } from '../../../functions/attribution/payout/pools.ts'
 import { property } from './property.ts'
-import { bruteSpans, bytes, type Doc, type LAW } from './small-corpus.ts'
+import { bruteSpans, bytes, type Doc, docs, evidenceOf, type LAW } from './small-corpus.ts'
 
 const UNIT = 1n << 20n
+const SHARES = 'cluster-shares.ts'
+const CREDIT = 'token-credit.ts'
 const BPS = 10_000n
 type Policy = typeof LAW
 type Scored = { doc: Doc; score: bigint }
@@ -36,7 +39,7 @@ const cutTokens = ({ output, cuts }: Case['choices'][0]) => {
   return tokens
 }
 const informationOf = (id: number, policies: readonly Policy[]) =>
-  Math.min(id * 3 * 65_536 + 5, ...policies.map(({ capBitsPerToken }) => capBitsPerToken * 65_536))
+  id === 6 ? 0 : Math.min(id * 3 * 65_536, ...policies.map(({ capBitsPerToken }) => capBitsPerToken * 65_536))
 
 const stands = (whole: string, start: number, end: number, inside: string) => inside.includes(whole.slice(start, end))
 
@@ -83,17 +86,17 @@ const read = (one: Case) => {
   const down = sum(scores.map(({ score }) => (score < 0n ? -score : 0n)))
   const widest = up - down > 0n ? up : down
   const pay = new Map<string, bigint>()
-  const sums = new Map<string, bigint>()
+  const moves = new Map<string, [bigint, bigint]>()
   for (const doc of rows) {
     if (one.excluded.has(doc.contributor) || one.quarantined.has(doc.cluster)) continue
     const cap = (pool * UNIT * BigInt(policyOf(doc).capPerClusterBps)) / BPS
-    const byWords = bits.has(doc) ? (provenance * UNIT * bits.get(doc)!) / covered : 0n
+    const byWords = covered > 0n ? (provenance * UNIT * (bits.get(doc) ?? 0n)) / covered : 0n
     const score = scores.find((scored) => scored.doc === doc)?.score ?? 0n
     const moved =
       score > 0n ? (influence * UNIT * score) / up : -((influence * UNIT * -score) / (score === 0n ? 1n : widest))
     const words = byWords < cap ? byWords : cap
     const rest = moved > cap - words ? cap - words : moved < -cap ? -cap : moved
-    sums.set(doc.cluster, rest)
+    if (words !== 0n || rest !== 0n) moves.set(doc.cluster, [words, rest])
     pay.set(doc.contributor, (pay.get(doc.contributor) ?? 0n) + words + (rest > 0n ? rest : 0n))
   }
   const shares = [...pay].map(([payee, fine]) => ({ payee, amount: fine / UNIT })).filter(({ amount }) => amount > 0n)
@@ -105,6 +108,7 @@ const read = (one: Case) => {
       .sort(),
     scores: scores.map(({ doc, score }) => [doc.cluster, score]).sort(),
     pools: { owner, stakers, provenance, influence, residual: pool - provenance - influence },
+    moves: [...moves].sort(),
     shares: shares.sort((a, b) => (a.payee < b.payee ? -1 : 1)),
     unattributed: pool - sum(shares.map(({ amount }) => amount)),
   }
@@ -114,16 +118,23 @@ const asEvidence = (one: Case): ReceiptEvidence => ({
   net: one.net,
   split: one.split,
   datanets: one.policies,
-  unigram: Uint32Array.from({ length: 7 }, (_, id) => id * 3 * 65_536 + 5),
+  unigram: Uint32Array.from({ length: 6 }, (_, id) => id * 3 * 65_536),
   answers: one.choices.map((choice) => ({
     prompt: choice.prompt,
     output: choice.output,
     tokens: cutTokens(choice).map(({ id, start, end }) => ({ id, bytes: end - start })),
-    spans: bruteSpans(choice.output, one.corpus, Math.min(...one.policies.map(({ minSpanBytes }) => minSpanBytes))),
+    // Shards answer in any order.
+    spans: bruteSpans(choice.output, one.corpus, Math.min(...one.policies.map(({ minSpanBytes }) => minSpanBytes)))
+      .map((span) => ({ ...span, holders: span.holders.toReversed() }))
+      .reverse(),
   })),
   influence: one.scores && {
     confidence: one.confidence,
-    scores: one.scores.map(({ doc: { text: _, ...credit }, score }) => ({ ...credit, score })),
+    // Scores are linear: a cluster may come in two pieces.
+    scores: one.scores.flatMap(({ doc: { text: _, ...credit }, score }) => [
+      { ...credit, score: score / 2n },
+      { ...credit, score: score - score / 2n },
+    ]),
   },
   excluded: one.excluded,
   inManifest: ({ cluster }) => !one.outside.has(cluster),
@@ -198,15 +209,23 @@ const cases: fc.Arbitrary<Case> = fc
 
 property(
   'the whole receipt is what a second reading of the rule makes of the texts',
-  ({ attributeReceipt }) =>
+  ({ attributeReceipt, clusterEffects }) =>
     fc.assert(
       fc.property(cases, (one) => {
         const { totalBits, provenance, influence, pools, shares, unattributed } = attributeReceipt(asEvidence(one))
+        const moves = clusterEffects({ provenance, influence }, pools, {
+          excluded: one.excluded,
+          capPerClusterBps: (id) => one.policies.find((policy) => policy.id === id)!.capPerClusterBps,
+        })
         expect({
           totalBits,
           bits: provenance.map(({ cluster, bits }) => [cluster, bits]).sort(),
           scores: influence.map(({ cluster, score }) => [cluster, score]).sort(),
           pools,
+          moves: moves
+            .filter((moved) => moved.provenance !== 0n || moved.influence !== 0n)
+            .map((moved) => [moved.cluster, [moved.provenance, moved.influence]])
+            .sort(),
           shares,
           unattributed,
         }).toEqual(read(one))
@@ -216,5 +235,54 @@ property(
       }),
       { numRuns: 600 },
     ),
-  {},
+  {
+    'the rows of a cluster do not add up': [
+      { file: 'attribute-receipt.ts', from: 'score: sum.score + scored.score', to: 'score: scored.score' },
+    ],
+    'clusters without information are listed': [
+      { file: 'attribute-receipt.ts', from: '.filter(({ bits }) => bits > 0n)', to: '' },
+    ],
+    'the negatives have a scale of their own': [
+      { file: SHARES, from: 'positive > negative ? positive : negative', to: 'negative' },
+    ],
+    'the negatives round away from zero': [{ file: SHARES, from: '-((pool * -score)', to: '-1n - ((pool * -score)' }],
+    'another Datanet says what is common': [
+      { file: CREDIT, from: 'policyOf(earliest.datanetId)) ?', to: 'policyOf(longest.holders[0]!.datanetId)) ?' },
+    ],
+  },
 )
+
+property(
+  'of two stretches of one length the first decides what is common, in whatever order shards answer',
+  ({ attributeReceipt }) => {
+    const rows = ['abcd|bcde', 'abcd', 'abcd'].map((words) => Uint8Array.from(Buffer.from(words)))
+    const output = Uint8Array.from(Buffer.from('abcde'))
+    const evidence = evidenceOf(output, docs(rows, 3))
+    for (const spans of [evidence.answers[0]!.spans, evidence.answers[0]!.spans.toReversed()]) {
+      const { provenance } = attributeReceipt({ ...evidence, answers: [{ ...evidence.answers[0]!, spans }] })
+      // LAW lets two clusters hold a stretch: 'abcd' is common, and only the 'e' is left to the first row.
+      expect(provenance).toMatchObject([{ cluster: 'c0', bits: BigInt(1 + (101 % 3)) << 16n }])
+    }
+  },
+  {
+    'the last decides': [
+      { file: CREDIT, from: 'span.end - span.start > best.end', to: 'span.end - span.start >= best.end' },
+    ],
+    'the first that came decides': [
+      { file: CREDIT, from: '.sort((a, b) => a.start - b.start || b.end - a.end)', to: '' },
+    ],
+  },
+)
+
+describe('pools', () => {
+  const split = { ownerBps: 2000, stakersBps: 0, contributorsBps: 8000 }
+  it.each([
+    [-1n, { totalBits: 2n, coveredBits: 1n, confidence: 0n }],
+    [9n, { totalBits: 2n, coveredBits: 3n, confidence: 0n }],
+    [9n, { totalBits: 2n, coveredBits: -1n, confidence: 0n }],
+    [9n, { totalBits: 2n, coveredBits: 1n, confidence: UNIT + 1n }],
+    [9n, { totalBits: 2n, coveredBits: 1n, confidence: -1n }],
+  ])('of %s are not cut by %o', (net, evidence) => {
+    expect(() => cutPools(net, split, evidence)).toThrow(RangeError)
+  })
+})

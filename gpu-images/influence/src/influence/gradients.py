@@ -12,7 +12,7 @@ from .rows import Sequence
 from .settings import Settings
 
 PASS_TOKENS = Settings.batch_tokens
-SQUARE_LIMIT = 1e30  # of a row's gradient in one matrix: float32 has to hold sums of such squares over all rows
+LONGEST = 1e15  # of a row's gradient: float32 has to hold sums of its square over all rows
 
 def batches(sequences: list[Sequence], max_tokens: int) -> Iterator[list[int]]:
     """Indices grouped so that a padded batch holds at most max_tokens; long rows first, all windows of a row
@@ -112,7 +112,7 @@ def row_gradients(probe: LoraProbe, sequences: list[Sequence], sink: Sink) -> li
     tokens, weights, mask, owner = _tensors(sequences, device)
     one_window_each = len(owner) == len(sequences)
     seen: set[int] = set()
-    squares = torch.zeros(len(sequences), device=device)  # nan and inf survive a sum
+    lengths = torch.zeros(len(sequences), device=device)  # nan and inf survive a sum
 
     def whole_rows(matrix: int, gradient: torch.Tensor) -> None:
         if matrix in seen:
@@ -121,7 +121,7 @@ def row_gradients(probe: LoraProbe, sequences: list[Sequence], sink: Sink) -> li
         if not one_window_each:
             empty = torch.zeros(len(sequences), *gradient.shape[1:], device=gradient.device)
             gradient = empty.index_add(0, owner, gradient)
-        squares.add_(torch.linalg.vector_norm(gradient, dim=(1, 2)).square())
+        lengths.add_(torch.linalg.vector_norm(gradient, dim=(1, 2)))
         sink(matrix, gradient)
 
     probe.sink, (probe.windows, probe.tokens) = whole_rows, tokens.shape
@@ -135,7 +135,7 @@ def row_gradients(probe: LoraProbe, sequences: list[Sequence], sink: Sink) -> li
             logits.backward(slope)
     finally:
         probe.sink = None
-    for row in (~(squares < SQUARE_LIMIT)).nonzero():
+    for row in (~(lengths < LONGEST)).nonzero():
         raise errors.gradient_not_finite(sequences[int(row)].id)
     return per_row.tolist()
 
