@@ -151,7 +151,11 @@ export const DocumentSpan = ProvenanceSpan.pick({
   startToken: true,
   endToken: true,
   choice: true,
-}).extend({ documents: z.array(z.string()) })
+}).extend({
+  /** Ids, ascending: of all that hold it when they are at most 16, else of 16 of them. */
+  documents: z.array(z.string()),
+  documentCount: z.number().int().min(1),
+})
 export type DocumentSpan = z.output<typeof DocumentSpan>
 
 export const Transcript = z.strictObject({

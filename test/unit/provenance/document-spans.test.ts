@@ -38,6 +38,18 @@ test('spans of every choice in the documents, by brute force, at the shortest sp
   )
 }, 60_000)
 
+test('of many documents that hold a stretch some are named and all are counted', () => {
+  const documents = Array.from({ length: 40 }, (_, i) => ({ id: `d${i}`, text: 'the same passage' }))
+  const [span] = documentSpans(billing(3), { documents, choices: [choice('the same passage')] })
+  expect(span).toMatchObject({
+    documentCount: 40,
+    documents: documents
+      .map(({ id }) => id)
+      .sort()
+      .slice(0, 16),
+  })
+})
+
 test('no documents, no spans', () => {
   expect(documentSpans(billing(3), { choices: [choice('abc')] })).toEqual([])
 })
