@@ -3,7 +3,7 @@ import { isAbsolute, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ProvenanceError, type ProvenanceIndex } from '../../functions/attribution/provenance/index.ts'
 import { answerQueries, countOf, spansOf } from './provenance/answer-queries.ts'
-import { buildFolder } from './provenance/build-folder.ts'
+import { buildFolder, UNFINISHED } from './provenance/build-folder.ts'
 import { openFolder } from './provenance/index-folder.ts'
 import { RowRefused } from './provenance/rows-file.ts'
 
@@ -63,7 +63,7 @@ async function build(): Promise<void> {
     return refuse(`--out ${options.out} holds --rows: it would be replaced with the index`)
   if (existsSync(out)) {
     if (!statSync(out).isDirectory()) return refuse(`--out ${options.out} is no folder`)
-    if (readdirSync(out).length > 0 && !options.force)
+    if (readdirSync(out).some((name) => name !== UNFINISHED) && !options.force)
       return refuse(`${options.out} is not empty: choose another folder or say --force`)
   }
   const started = performance.now()

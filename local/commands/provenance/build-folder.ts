@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { checksumOf, IdSet, IndexBuilder } from '../../../functions/attribution/provenance/index.ts'
 import { type FolderList, LIST, openShard } from './index-folder.ts'
 import { RowRefused, readRows } from './rows-file.ts'
@@ -14,20 +14,22 @@ interface Built {
   indexBytes: number
 }
 
+/** Where a folder's next index is built: inside it, as it may be all of a disk, or all that may be written to. */
+export const UNFINISHED = '.unfinished'
+
 /**
- * Builds beside the target and renames at the end: a refused input leaves nothing behind. A build that was cut off leaves its
- * finished shards, each with the digest of its rows, and the next build of the same rows goes on from them.
+ * What stands in the folder goes when the index is finished: a refused input leaves nothing behind. A build that was cut off
+ * leaves its finished shards, each with the digest of its rows, and the next build of the same rows goes on from them.
  */
 export async function buildFolder(rowsFile: string, out: string, say: (line: string) => void): Promise<Built> {
-  const work = `${out}.unfinished`
+  const work = join(out, UNFINISHED)
+  const made = mkdirSync(work, { recursive: true })
   const shardBytes = Number(process.env['PROVENANCE_SHARD_BYTES'] ?? SHARD_BYTES)
   const list: FolderList = { shards: [] }
   const seen = new IdSet()
   const builder = new IndexBuilder({ seen, onProgress: (stage) => say(`shard ${list.shards.length + 1}: ${stage}`) })
   let digest = createHash('sha256')
-  let made: string | undefined
   const finishShard = () => {
-    made ??= mkdirSync(work, { recursive: true })
     const file = `shard-${String(list.shards.length).padStart(4, '0')}.idx`
     const rows = builder.rows
     const corpusBytes = builder.corpusBytes
@@ -49,16 +51,14 @@ export async function buildFolder(rowsFile: string, out: string, say: (line: str
     if (builder.rows > 0 || list.shards.length === 0) finishShard()
     const text = `${JSON.stringify(list)}\n`
     writeFileSync(join(work, LIST), text)
-    // The shards' digests go, and what a build of other rows left when it was cut off.
-    const own = new Set([LIST, ...list.shards.map(({ file }) => file)])
-    for (const name of readdirSync(work)) if (!own.has(name)) rmSync(join(work, name), { recursive: true })
-    rmSync(out, { recursive: true, force: true })
-    renameSync(work, out)
+    for (const name of readdirSync(out)) if (name !== UNFINISHED) rmSync(join(out, name), { recursive: true })
+    // The list last: without it there is no index. What a cut-off build of other rows left goes with the shards' digests.
+    for (const file of [...list.shards.map((shard) => shard.file), LIST]) renameSync(join(work, file), join(out, file))
+    rmSync(work, { recursive: true })
     const sum = (key: 'rows' | 'corpusBytes' | 'bytes') => list.shards.reduce((total, shard) => total + shard[key], 0)
     return { rows: sum('rows'), corpusBytes: sum('corpusBytes'), indexBytes: sum('bytes') + Buffer.byteLength(text) }
   } catch (error) {
-    rmSync(work, { recursive: true, force: true })
-    if (made && made !== work && !existsSync(out)) removeEmpty(made, dirname(work))
+    rmSync(made ?? work, { recursive: true, force: true })
     throw error
   }
 }
@@ -85,9 +85,4 @@ function finishFile(
   writeFileSync(path, bytes)
   writeFileSync(marker, digest)
   return { bytes: bytes.length, checksum: checksumOf(bytes) }
-}
-
-/** Folders that were made for the target and hold nothing. */
-function removeEmpty(first: string, last: string): void {
-  if (last.startsWith(first)) rmSync(first, { recursive: true, force: true })
 }

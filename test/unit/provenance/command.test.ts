@@ -1,5 +1,16 @@
 import { spawn } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -134,9 +145,10 @@ test.each(['index', 'not/there/yet'])(
 test('what a build of other rows left when it was cut off does not end up in the index', async () => {
   const index = join(folder, 'index')
   expect((await build(lines)).code).toBe(0)
-  cpSync(index, `${index}.unfinished`, { recursive: true })
-  cpSync(join(index, 'shard-0000.idx'), join(`${index}.unfinished`, 'shard-0001.idx'))
-  writeFileSync(join(`${index}.unfinished`, 'shard-0001.idx.rows'), 'digest')
+  mkdirSync(join(index, '.unfinished'))
+  for (const file of ['shard-0000.idx', 'shard-0001.idx'])
+    cpSync(join(index, 'shard-0000.idx'), join(index, '.unfinished', file))
+  writeFileSync(join(index, '.unfinished', 'shard-0001.idx.rows'), 'digest')
   const built = await build(lines.slice(0, 9), '--force')
   expect(readdirSync(index).sort()).toEqual(['index.json', 'shard-0000.idx'])
   const bytes = readdirSync(index).reduce((sum, file) => sum + statSync(join(index, file)).size, 0)
@@ -180,6 +192,18 @@ test('a full folder is kept without --force; damaged and missing shards are refu
   expect((await run(['count', '--index', folder])).err).toContain('holds no provenance index')
 }, 60_000)
 
+test('a folder is filled, not replaced: it may be the root of a disk; a refusal leaves it as it was', async () => {
+  const index = join(folder, 'index')
+  mkdirSync(index)
+  const { ino } = statSync(index)
+  expect((await build(lines)).code).toBe(0)
+  expect(statSync(index).ino).toBe(ino)
+  const before = readdirSync(index).map((file) => readFileSync(join(index, file)))
+  expect((await build([...lines, '{'], '--force')).code).toBe(1)
+  expect(readdirSync(index).map((file) => readFileSync(join(index, file)))).toEqual(before)
+  expect(readdirSync(folder).sort()).toEqual(['index', 'rows.jsonl'])
+}, 60_000)
+
 test('--force replaces a folder, but neither a file nor the folder of the rows', async () => {
   const file = join(folder, 'file')
   writeFileSync(file, 'mine')
@@ -194,15 +218,17 @@ test('--force replaces a folder, but neither a file nor the folder of the rows',
 test('a build that was cut off goes on from its finished shards', async () => {
   const index = join(folder, 'index')
   expect((await build(lines)).code).toBe(0)
-  cpSync(index, `${index}.unfinished`, { recursive: true })
+  mkdirSync(join(folder, 'other', '.unfinished'), { recursive: true })
+  renameSync(join(index, 'shard-0000.idx'), join(folder, 'other', '.unfinished', 'shard-0000.idx'))
   const { createHash } = await import('node:crypto')
   const digest = createHash('sha256')
     .update(lines.map((line) => `${line}\n`).join(''))
     .digest('hex')
-  writeFileSync(join(`${index}.unfinished`, 'shard-0000.idx.rows'), digest)
-  const again = await build(lines, '--force')
+  const other = join(folder, 'other')
+  writeFileSync(join(other, '.unfinished', 'shard-0000.idx.rows'), digest)
+  // Not asked to replace anything: nothing but an unfinished index stands there.
+  const again = await build(lines, '--out', other)
   expect(again.err).toContain('finished already')
-  expect(existsSync(`${index}.unfinished`)).toBe(false)
-  expect(readdirSync(index).sort()).toEqual(['index.json', 'shard-0000.idx'])
-  expect((await run(['count', '--index', index], ['{"id":"a","text":"beer"}\n'])).code).toBe(0)
+  expect(readdirSync(other).sort()).toEqual(['index.json', 'shard-0000.idx'])
+  expect((await run(['count', '--index', other], ['{"id":"a","text":"beer"}\n'])).code).toBe(0)
 }, 60_000)
