@@ -3,7 +3,7 @@ import canonicalize from 'canonicalize'
 import type { Attribution, Billing, ProvenanceSpan, Transcript } from '#schema/receipt'
 import { type Answer, attributeReceipt } from './payout/attribute-receipt.ts'
 import { promptEcho } from './payout/prompt-echo.ts'
-import type { Credit, HeldSpan } from './payout/token-credit.ts'
+import type { Credit } from './payout/token-credit.ts'
 import { type ProvenanceSpan as IndexSpan, mergeSpans, toTokens, toUtf16 } from './provenance/index.ts'
 import type { ShelfRow } from './row-table.ts'
 
@@ -13,6 +13,8 @@ export interface SearchedShard {
   /** sha256 of the index as it was published. */
   digest: string
   datanetId: string
+  /** The part that the shard is of. */
+  contribution: string
   rows: { get(id: string): ShelfRow | undefined }
   /** Highest registry sequence of the Datanet version that first held these rows. */
   versionEnd: number
@@ -30,7 +32,8 @@ const RULE = 'openledger-payout-1'
 
 /**
  * Transcript, shards and influence -> the attribution that completes the receipt. Pure: the same evidence gives the
- * same bytes. The rule gets every shard's own spans, nested ones included; the receipt shows the merged, maximal ones.
+ * same bytes. The rule gets the maximal spans of every contribution, however large ones are sharded, those inside another
+ * contribution's longer one included; the receipt shows the maximal ones of all.
  */
 export const attribute = (
   billing: Billing,
@@ -39,16 +42,20 @@ export const attribute = (
   unigram: Uint32Array,
   influence: InfluenceAnswer,
 ): Attribution => {
+  const parts = [...Map.groupBy(found.shards, ({ contribution }) => contribution).values()]
   const choices = (transcript?.choices ?? []).map((choice) => {
     const output = Buffer.from(choice.outputText)
-    const perShard = found.shards.map((shard) => shard.spans.get(choice.outputText) ?? [])
+    const perPart = parts.map((shards) => mergeAll(shards.map(({ spans }) => spans.get(choice.outputText) ?? [])))
     const answer: Answer = {
       prompt: Buffer.from(choice.promptText),
       output,
       tokens: choice.outputTokens,
-      spans: perShard.flatMap((spans, i) => spans.map((span) => held(span, found.shards[i]!))),
+      spans: perPart.flatMap((spans, i) => {
+        const rows = rowBook(parts[i]!)
+        return spans.map(({ start, end, owners }) => ({ start, end, holders: owners.map((id) => rows(id)!) }))
+      }),
     }
-    return { answer, merged: mergeSpans(perShard, Number.MAX_SAFE_INTEGER) }
+    return { answer, merged: mergeAll(perPart) }
   })
   const rows = rowBook(found.shards)
   const scored = influence && 'rows' in influence ? influence : null
@@ -115,15 +122,7 @@ const pick = ({ datanetId, cluster, contributor, quarantined }: Credit): Credit 
   ...(quarantined ? { quarantined } : {}),
 })
 
-const held = (span: IndexSpan, shard: SearchedShard): HeldSpan => ({
-  start: span.start,
-  end: span.end,
-  holders: span.owners.map((id) => ({
-    ...shard.rows.get(id)!,
-    datanetId: shard.datanetId,
-    versionEnd: shard.versionEnd,
-  })),
-})
+const mergeAll = (answers: readonly (readonly IndexSpan[])[]) => mergeSpans(answers, Number.MAX_SAFE_INTEGER)
 
 /** Maximal spans as the receipt shows them: offsets a page can highlight, the earliest owners, and why one pays nobody. */
 const shownSpans = (

@@ -110,6 +110,7 @@ export class Library {
             key: shard.indexKey,
             digest: shard.indexSha256,
             datanetId: id,
+            contribution: part.contribution,
             rows: { get },
             versionEnd,
             spans,

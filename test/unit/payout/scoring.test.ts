@@ -33,6 +33,7 @@ const shardOf = (datanetId: string): SearchedShard => ({
   key: 'shard',
   digest: 'f'.repeat(64),
   datanetId,
+  contribution: 'part',
   spans: new Map([[`${TEXT}!`, INDEX.spans(Buffer.from(`${TEXT}!`), { minLength: 32, maxOwners: 8 })]]),
   rows: new Map([
     [ROW, { cluster: ROW, contributor: account('ann'), sequence: 1 }],
