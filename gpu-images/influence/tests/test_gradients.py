@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from influence import gradients
 from influence.adapter import read_adapter
 from influence.base_model import load_base
 from influence.errors import InfluenceError
@@ -85,3 +86,16 @@ def test_a_gradient_that_is_not_finite_names_the_row(base_dir, tmp_path):
     with pytest.raises(InfluenceError) as refused:
         row_gradients(probe, [Sequence("row_x", (Window((1, 2, 3), (1, 2)),))], lambda *_: None)
     assert refused.value.code == "influence.gradient_not_finite" and "row_x" in refused.value.message
+
+
+@pytest.mark.parametrize("gap", [1.0, 60.0, 300.0])
+def test_loss_and_slope_are_autograds_also_where_a_chance_rounds_to_nothing(gap):
+    logits = (gap * torch.randn(2, 5, 11, generator=torch.Generator().manual_seed(1))).requires_grad_()
+    tokens, owner = torch.arange(10).view(2, 5), torch.tensor([0, 1])
+    weights = torch.tensor([[0, 0.25, 0.25, 0.25, 0.25], [0, 0.5, 0, 0, 0.5]])
+    per_token = torch.nn.functional.cross_entropy(logits[:, :-1].reshape(-1, 11), tokens[:, 1:].reshape(-1), reduction="none")
+    expected = (per_token.view(2, 4) * weights[:, 1:]).sum(1)
+    expected.sum().backward()
+    found, slope = gradients._losses_and_slope(logits.detach(), tokens, weights, owner, 2)
+    torch.testing.assert_close(found, expected.detach())
+    torch.testing.assert_close(slope, logits.grad)

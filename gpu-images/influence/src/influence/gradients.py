@@ -86,11 +86,13 @@ def _losses_and_slope(logits, tokens, weights, owner, rows: int) -> tuple[torch.
     """(mean token loss of each row, its derivative by the logits): written out, it takes one copy of the logits where
     autograd takes three."""
     ahead, weight = _ahead(tokens, weights)
-    slope = logits.float().log_softmax(-1)
-    found = slope.gather(-1, ahead[..., None])
-    slope.exp_().scatter_add_(-1, ahead[..., None], torch.full_like(found, -1.0)).mul_(weight[..., None])
-    per_token = (-found[..., 0] * weight).masked_fill(weight == 0, 0.0)
-    return _by_row(per_token, owner, rows), slope.to(logits.dtype)
+    slope = logits.float().softmax(-1)
+    chance = slope.gather(-1, ahead[..., None])
+    per_token = -chance[..., 0].log()
+    if not chance.all():  # a chance that rounds to nothing has a logarithm still
+        per_token = logits.float().logsumexp(-1) - logits.float().gather(-1, ahead[..., None])[..., 0]
+    slope.scatter_add_(-1, ahead[..., None], torch.full_like(chance, -1.0)).mul_(weight[..., None])
+    return _by_row((per_token * weight).masked_fill(weight == 0, 0.0), owner, rows), slope.to(logits.dtype)
 
 
 def losses(model, sequences: list[Sequence]) -> list[float]:
