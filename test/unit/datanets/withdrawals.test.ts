@@ -79,6 +79,17 @@ describe('erasing rows of a part', () => {
     expect(await erase(new Set([rowId(2)]), 7, once)).toEqual({ ...once, erased: 0 })
   })
 
+  it('finds a row whose signature is gone already: of two erasures at once the later writer brings rows back', async () => {
+    const other = await erase(new Set([rowId(2)]))
+    const mixed = await erase(new Set([rowId(2), rowId(3)]), 7, { rows, signatures: other.signatures })
+    expect(mixed.erased).toBe(2)
+    expect(mixed.rows.toString().split('\n').filter(Boolean)).toEqual([lines[0], lines[1], lines[4]])
+  })
+
+  it('does not take rows that are cut for all rows', async () => {
+    await expect(erase(new Set([rowId(2)]), 7, { rows: rows.subarray(0, -1), signatures })).rejects.toThrow('inside')
+  })
+
   it('leaves nothing of a part that was withdrawn as a whole, and a shard of no rows opens', async () => {
     const { erased, rows: left } = await erase(null)
     expect([erased, left.toString().trim()]).toEqual([5, ''])
