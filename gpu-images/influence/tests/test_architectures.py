@@ -25,6 +25,7 @@ STOCK = {
     "Falcon": ({**SMALL, "new_decoder_architecture": False}, "all-linear"),
     "GPTJ": ({**GPT2, "rotary_dim": 4}, ["q_proj", "out_proj", "fc_in"]),
     "Llama": (GROUPED, ["lm_head", "o_proj"]),
+    "Mpt": ({"vocab_size": 61, "d_model": 16, "n_layers": 2, "n_heads": 2, "max_seq_len": 32}, "all-linear"),
 }
 
 
@@ -43,6 +44,18 @@ def make(name: str, folder, **lora):
                                                init_lora_weights=False, **lora))
     adapted.save_pretrained(folder / "adapter")
     return folder / "base", folder / "adapter"
+
+
+@pytest.mark.parametrize("name", [name for name in STOCK if name not in ("Bloom", "Falcon")])  # these two have no limit
+def test_a_row_longer_than_the_context_is_cut_to_it(name, tmp_path):
+    from influence.rows import cut_windows
+
+    base_dir, adapter_dir = make(name, tmp_path)
+    base = load_base(base_dir, need_tokenizer=False)
+    assert base.context == 32
+    row = Sequence("long", cut_windows([t % 61 for t in range(100)], list(range(1, 100)), base.context))
+    (loss,) = row_gradients(LoraProbe(base.model, read_adapter(adapter_dir)), [row], lambda *_: None)
+    assert loss < 10
 
 
 @pytest.mark.parametrize("name", STOCK)

@@ -32,6 +32,5 @@ def load_base(folder: Path, device: str = "cpu", need_tokenizer: bool = True) ->
     if loaded["missing_keys"]:  # transformers draws them at random, anew at each start
         raise errors.base_invalid(f"{folder.name}: the weights lack {sorted(loaded['missing_keys'])[0]!r}")
     model = model.to(device).eval()
-    config = model.config
-    context = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 2048
-    return Base(model, tokenizer, int(context), model.get_input_embeddings().num_embeddings)
+    known = (getattr(model.config, name, None) for name in ("max_position_embeddings", "n_positions", "max_seq_len"))
+    return Base(model, tokenizer, int(next(filter(None, known), 2048)), model.get_input_embeddings().num_embeddings)
