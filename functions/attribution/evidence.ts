@@ -40,7 +40,7 @@ export const attribute = (
   transcript: Transcript | undefined,
   found: { shards: readonly SearchedShard[]; missing: readonly string[] },
   unigram: Uint32Array,
-  influence: InfluenceAnswer,
+  answered: InfluenceAnswer,
 ): Attribution => {
   const parts = [...Map.groupBy(found.shards, ({ contribution }) => contribution).values()]
   const choices = (transcript?.choices ?? []).map((choice) => {
@@ -58,6 +58,7 @@ export const attribute = (
     return { answer, merged: mergeAll(perPart) }
   })
   const rows = rowBook(found.shards)
+  const influence = found.missing.length > 0 ? wholeOrFailed(answered, rows) : answered
   const scored = influence && 'rows' in influence ? influence : null
   const missing = [
     ...found.missing,
@@ -113,6 +114,12 @@ const rowBook =
     }
     return undefined
   }
+
+/** Where shards are missing, a row that nobody can look up may be anybody's: the others do not get its part. */
+const wholeOrFailed = (influence: InfluenceAnswer, rows: RowBook): InfluenceAnswer =>
+  influence && 'rows' in influence && influence.rows.some(([id]) => !rows(id))
+    ? { failed: 'rows of what is missing' }
+    : influence
 
 const creditOf = ({ datanetId, cluster, contributor }: BookedRow): Credit => ({ datanetId, cluster, contributor })
 const pick = ({ datanetId, cluster, contributor, quarantined }: Credit): Credit => ({

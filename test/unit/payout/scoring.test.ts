@@ -69,7 +69,11 @@ class World implements AttributionPorts, FailurePorts {
   now = () => new Date(this.clock)
   billing = async (id: string) => ({ billing: this.billings.get(id)!, done: this.completed.has(id) })
   transcript = async (id: string): Promise<Transcript> => transcriptOf(id, this.billings.get(id)!.adapterId)
-  search = async (versions: readonly { id: string }[]) => ({ shards: [shardOf(versions[0]!.id)], missing: [] })
+  search = async (versions: readonly { id: string }[]) => ({
+    shards: [shardOf(versions[0]!.id)],
+    missing: this.unreadable,
+  })
+  unreadable: string[] = []
   unigram = async () => Uint32Array.from({ length: 256 }, () => 4 << 16)
   storeDigest = async () => this.storeOf
   ask = async (_: string, __: string, transcripts: readonly Transcript[]) => {
@@ -387,6 +391,25 @@ describe('scoring over an asynchronous endpoint', () => {
       totalBits: String((TEXT.length + 1) * (4 << 16)),
     })
     expect(provenance.map(({ bits }) => bits)).toEqual([String(TEXT.length * (4 << 16))])
+  })
+
+  it('scores of rows in a shard that cannot be read are not paid to the other rows', async () => {
+    const hidden = `row_${'c'.repeat(24)}`
+    const scores = (id: string, ...rows: [string, number][]) => replyFor([id], { scores: [{ id: `${id}.0`, rows }] })
+    for (const missing of [[], ['provenance shard s: not-found']]) {
+      const world = new World()
+      world.unreadable = missing
+      const [some, none] = [world.add('1', inA), world.add('2', inA)]
+      await attributeScored(world, scores(some, [ROW, 300], [hidden, 700]))
+      await attributeScored(world, scores(none, [ROW, 300]))
+      // A row that was taken back is none; one that nobody can look up may be anybody's.
+      expect(world.of(some).influence).toHaveLength(missing.length === 0 ? 1 : 0)
+      expect(world.of(some).pools.influence === '0').toBe(missing.length > 0)
+      expect(world.of(none).influence).toHaveLength(1)
+      expect(world.of(some).missing).toEqual(
+        missing.length === 0 ? [] : [...missing, 'influence: rows of what is missing'],
+      )
+    }
   })
 
   it('an answer cannot complete receipts of another adapter', async () => {
