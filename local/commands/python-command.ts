@@ -22,8 +22,9 @@ export async function runPython(command: PythonCommand): Promise<never> {
     env: { ...withTools(), ...command.env, PYTHONUNBUFFERED: '1' },
   })
   // Ctrl-C reaches the child through the terminal, where there is one; we wait for what it makes of it.
+  const atTerminal = [process.stdin, process.stdout, process.stderr].some(({ isTTY }) => isTTY)
   process.on('SIGINT', () => {
-    if (!process.stderr.isTTY) child.kill('SIGINT')
+    if (!atTerminal) child.kill('SIGINT')
   })
   process.on('SIGTERM', () => child.kill('SIGTERM'))
   const code = await new Promise<number>((resolve) => {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from test_oracle import greedy
@@ -13,6 +14,7 @@ from open_lora.engine_port import GenerationRequest, SamplingParameters
 from open_lora.front.prompting import make_prompts
 from open_lora.front.request import parse_request
 from open_lora.refusals import Refusal
+from open_lora.torch_engine.engine import TorchEngine
 
 
 @pytest.mark.parametrize("body", [{"prompt": "hi <more>"}, {"messages": [{"role": "user", "content": "<more>"}]}, {"prompt": [10**30]}])
@@ -43,6 +45,23 @@ def break_once(monkeypatch, owner: object, method: str, marked) -> None:
     monkeypatch.setattr(owner, method, broken)
 
 
+def assert_it_ends_alone(engine: TorchEngine, root: Path) -> None:
+    """Of three requests the one that begins with 99 was made to fail."""
+
+    async def run():
+        work = (greedy(engine, "r4-all", [first, 6, 7], 30) for first in (5, 99, 8))
+        return await asyncio.wait_for(asyncio.gather(*work, return_exceptions=True), 20)
+
+    try:
+        before, failed, after = asyncio.run(run())
+    finally:
+        engine.close()
+    assert isinstance(failed, Refusal) and failed.code == "engine_failed"
+    for first, out in ((5, before), (8, after)):
+        assert out == stock(root, "r4-all", (first, 6, 7), 30)
+    assert not engine.counters["failed_steps"] and not engine.scheduler.running()
+
+
 BREAKS = {
     "no memory for its prompt": ("batch.begin", lambda sequence: sequence.prompt[0] == 99),
     "no memory for its row": ("batch.join", lambda sequence: sequence.prompt[0] == 99),
@@ -57,18 +76,7 @@ def test_a_request_that_fails_alone(llama, monkeypatch, what):
     place, marked = BREAKS[what]
     break_once(monkeypatch, engine.scheduler.batch, place.removeprefix("batch."), marked)
 
-    async def run():
-        work = (greedy(engine, "r4-all", [first, 6, 7], 30) for first in (5, 99, 8))
-        return await asyncio.wait_for(asyncio.gather(*work, return_exceptions=True), 20)
-
-    try:
-        before, failed, after = asyncio.run(run())
-    finally:
-        engine.close()
-    assert isinstance(failed, Refusal) and failed.code == "engine_failed"
-    for first, out in ((5, before), (8, after)):
-        assert out == stock(llama, "r4-all", (first, 6, 7), 30)
-    assert not engine.counters["failed_steps"] and not engine.scheduler.running()
+    assert_it_ends_alone(engine, llama)
 
 
 def test_a_row_that_cannot_be_drawn_from_fails_alone(llama, monkeypatch):
@@ -112,15 +120,4 @@ def test_a_forward_that_fails_alone_where_nothing_can_be_packed(llama, monkeypat
     assert engine.base.way == "cached"
     break_once(monkeypatch, engine.scheduler.batch, "_one", lambda sequence, tokens: sequence.prompt[0] == 99 and len(sequence.output) == 2)
 
-    async def run():
-        work = (greedy(engine, "r4-all", [first, 6, 7], 12) for first in (5, 99, 8))
-        return await asyncio.wait_for(asyncio.gather(*work, return_exceptions=True), 20)
-
-    try:
-        before, failed, after = asyncio.run(run())
-    finally:
-        engine.close()
-    assert isinstance(failed, Refusal) and failed.code == "engine_failed"
-    for first, out in ((5, before), (8, after)):
-        assert out == stock(llama, "r4-all", (first, 6, 7), 12)
-    assert not engine.counters["failed_steps"] and not engine.scheduler.running()
+    assert_it_ends_alone(engine, llama)

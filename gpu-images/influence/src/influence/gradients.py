@@ -14,6 +14,7 @@ from .settings import Settings
 PASS_TOKENS = Settings.batch_tokens
 LONGEST = 1e15  # of a row's gradient: float32 has to hold sums of its square over all rows
 
+
 def batches(sequences: list[Sequence], max_tokens: int) -> Iterator[list[int]]:
     """Indices grouped so that a padded batch holds at most max_tokens; long rows first, all windows of a row
     together (the row's gradient is whole when the batch ends). The grouping depends on lengths only."""

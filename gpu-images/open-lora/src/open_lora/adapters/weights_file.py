@@ -1,7 +1,8 @@
 """A safetensors file, tensor by tensor, in place.
 
-safetensors checks the file. Its own `get_tensor` (0.6 to 0.8, from PyO3's `PySlice::new`) leaves two integers behind for each
-tensor that it slices, 28 KB for an adapter of 448: a server that loads adapters all day would grow without end (053).
+safetensors checks the file. Its own `get_tensor` (0.6 to 0.8) leaves two integers behind for each tensor, the bounds that
+PyO3's `PySlice::new` never gives back. For an adapter of 448 tensors that is 28 KB: a server that loads adapters all day would
+grow without end (docs/decisions/053).
 """
 
 from __future__ import annotations
