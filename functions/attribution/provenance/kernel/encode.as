@@ -38,14 +38,16 @@ function storeVariable(to: usize, value: u32): usize {
 /** The alphabet (a bit map of 32 bytes), then every block. Returns the end. */
 export function encodeBlocks(bwt: usize, n: i32, to: usize): usize {
   memory.fill(to, 0, 32)
-  for (let i = 0; i < n; i++) {
-    const byte = load<u8>(bwt + <usize>i)
-    const p = to + <usize>(byte >> 3)
-    store<u8>(p, load<u8>(p) | (<u8>1 << (byte & 7)))
-  }
+  // Stores that wait for nothing, rather than bits.
+  memory.fill(SYMBOLS, 0, 256)
+  for (let i = 0; i < n; i++) store<u8>(SYMBOLS + <usize>load<u8>(bwt + <usize>i), 1)
   let sigma = 0
-  for (let byte = 0; byte < 256; byte++)
-    if ((load<u8>(to + <usize>(byte >> 3)) >> <u8>(byte & 7)) & 1) store<u8>(SYMBOLS + <usize>byte, <u8>(sigma++))
+  for (let byte = 0; byte < 256; byte++) {
+    if (load<u8>(SYMBOLS + <usize>byte) == 0) continue
+    const p = to + <usize>(byte >> 3)
+    store<u8>(p, load<u8>(p) | (<u8>1 << <u8>(byte & 7)))
+    store<u8>(SYMBOLS + <usize>byte, <u8>(sigma++))
+  }
   to += 32
   for (let from = 0; from < n; from += BLOCK) to = encodeBlock(bwt + <usize>from, min<i32>(BLOCK, n - from), sigma, to)
   return to

@@ -1,14 +1,14 @@
-// The leftmost S-type (LMS) suffixes of a text of bytes, sorted for the induction: by their prefixes, as strings, and only what
-// shares a long one by a recursion. Names of a hundred bytes tell most suffixes apart, where LMS substrings of three or four bytes tell
+// The rightmost S-type (RMS) suffixes of a text of bytes, sorted for the induction: by their prefixes, as strings, and only what
+// shares a long one by a recursion. Names of a hundred bytes tell most suffixes apart, where RMS substrings of three or four bytes tell
 // few; a suffix that is alone with its name stays in the recursion only as the end of what is not.
 //
-// Suffixes with one name share at least NAMED bytes, and in them a whole LMS substring: so their next LMS suffixes stand equally
+// Suffixes with one name share at least NAMED bytes, and in them a whole RMS substring: so their next RMS suffixes stand equally
 // far, and comparing names one after another compares the suffixes.
 
 import { heapTop, release, reserve } from './heap'
-import { lmsBytes, markLms } from './lms'
+import { rmsBytes, markRms } from './rms'
 import { get, set } from './numbers'
-import { orderShared, SAME } from './shared'
+import { AFTER_LARGER, orderShared, POSITION, SAME, withBefore } from './shared'
 import { sortFew, sortMany } from './words'
 
 const NAMED: i32 = 106
@@ -34,33 +34,32 @@ function byte(i: i32): i32 {
   return <i32>load<u8>(text + <usize>i)
 }
 
-/** How many LMS suffixes begin with a byte up to this one (i32). */
-export const LMS_UP_TO: usize = memory.data(256 * 4, 4)
+/** The map of RMS suffixes, at the end of sa. */
+let rms: usize = 0
 
-/** The map of LMS suffixes, at the end of sa. */
-let lms: usize = 0
-
-/** An item: the bits of a suffix behind its first two bytes, the highest first, and below them its position. */
-const POSITION: u64 = (1 << 29) - 1
+/** An item: the bits of a suffix behind its first two bytes, the highest first, and below them what the list has of it. */
+const LISTED: u64 = POSITION | AFTER_LARGER
 /** Whole bytes that suffixes with the same bits in their items share. */
 const ITEM_DEPTH: i32 = 6
 
-/** sa[0, m) = the sorted LMS suffixes; returns m, or -1 where memory does not suffice: then sa is spoilt. */
-export function sortLmsByPrefixes(bytes: usize, length: i32, sa: usize): i32 {
+/**
+ * sa[0, m) = the sorted RMS suffixes (with AFTER_LARGER), ends (65,537 numbers) = where those end that begin with two bytes. Returns
+ * m, or -1 where memory does not suffice: then sa is spoilt. A separator stands before the text.
+ */
+export function sortRms(bytes: usize, length: i32, sa: usize, ends: usize): i32 {
   text = bytes
   n = length
   list = sa
   const words = (n + 63) >> 6
-  lms = (sa + (<usize>n << 2) - lmsBytes(n)) & ~7
-  if (lms < sa + 64) return -1
-  const m = markLms(text, n, lms)
+  rms = (sa + (<usize>n << 2) - rmsBytes(n)) & ~7
+  if (rms < sa + 64) return -1
+  const m = markRms(text, n, rms)
   const mark = heapTop()
-  const ends = reserve(65537 << 2)
   tables = reserve(4 << 18)
   memory.fill(ends, 0, 65537 << 2)
   for (let word = 0; word < words; word++) {
     const base = text + (<usize>word << 6)
-    for (let bits = load<u64>(lms + (<usize>word << 3)); bits != 0; bits &= bits - 1) {
+    for (let bits = load<u64>(rms + (<usize>word << 3)); bits != 0; bits &= bits - 1) {
       const p = base + <usize>ctz<u64>(bits)
       const key = ends + (<usize>((<i32>load<u8>(p) << 8) | <i32>load<u8>(p, 1)) << 2)
       store<i32>(key, load<i32>(key) + 1)
@@ -76,20 +75,20 @@ export function sortLmsByPrefixes(bytes: usize, length: i32, sa: usize): i32 {
   }
   const items = (sa + 7) & ~7
   keys = items + (<usize>m << 3)
-  if (<u64>keys + (<u64>largest << 3) > <u64>lms) {
+  if (<u64>keys + (<u64>largest << 3) > <u64>rms) {
     release(mark)
     return -1
   }
   spare = keys + (<usize>largest << 3)
-  if (<u64>spare + (<u64>largest << 3) > <u64>lms) spare = 0
+  if (<u64>spare + (<u64>largest << 3) > <u64>rms) spare = 0
   for (let word = 0; word < words; word++) {
     const base = word << 6
-    for (let bits = load<u64>(lms + (<usize>word << 3)); bits != 0; bits &= bits - 1) {
+    for (let bits = load<u64>(rms + (<usize>word << 3)); bits != 0; bits &= bits - 1) {
       const p = base + <i32>ctz<u64>(bits)
       const key = ends + (<usize>((byte(p) << 8) | byte(p + 1)) << 2)
       const at = load<i32>(key)
       store<i32>(key, at + 1)
-      store<u64>(items + (<usize>at << 3), (eight(p + 2) & ~POSITION) | <u64>p)
+      store<u64>(items + (<usize>at << 3), (eight(p + 2) & ~LISTED) | <u64>withBefore(text, p))
     }
   }
   shared = false
@@ -103,18 +102,18 @@ export function sortLmsByPrefixes(bytes: usize, length: i32, sa: usize): i32 {
     let first = from
     let touched = from
     let before = load<u64>(own)
-    set(list, from, <i32>(before & POSITION))
+    set(list, from, <i32>(before & LISTED))
     for (let i = from + 1; i < to; i++) {
       if (i >= touched) {
         // Texts that are looked at next: their misses overlap.
         const end = min<i32>(touched + AHEAD, to)
         let seen = 0
-        for (; touched < end; touched++) seen ^= byte(<i32>(load<u64>(items + (<usize>touched << 3)) & POSITION) + ITEM_DEPTH + 7)
+        for (; touched < end; touched++) seen ^= byte((load<i32>(items + (<usize>touched << 3)) & POSITION) + ITEM_DEPTH + 7)
         store<i32>(SINK, seen)
       }
       const item = load<u64>(items + (<usize>i << 3))
-      set(list, i, <i32>(item & POSITION))
-      if ((item ^ before) > POSITION) {
+      set(list, i, <i32>(item & LISTED))
+      if ((item ^ before) > LISTED) {
         if (i - first > 1) refine(first, i, first, ITEM_DEPTH, NAMED)
         first = i
         before = item
@@ -123,9 +122,8 @@ export function sortLmsByPrefixes(bytes: usize, length: i32, sa: usize): i32 {
     if (to - first > 1) refine(first, to, first, ITEM_DEPTH, NAMED)
     from = to
   }
-  for (let c = 0; c < 256; c++) set(LMS_UP_TO, c, get(ends, (c << 8) | 255))
   release(mark)
-  const ok = !shared || orderShared(text, n, list, m, lms)
+  const ok = !shared || orderShared(text, n, list, m, rms)
   return ok ? m : -1
 }
 
@@ -138,22 +136,19 @@ function eight(p: i32): u64 {
   return left >= 8 ? value : left <= 0 ? 0 : value & ~(<u64>-1 >> <u64>(left << 3))
 }
 
-/** Whether the next LMS suffix and the rise that shows its type lie within `depth` bytes of LMS suffix p. */
+/** Whether the next RMS suffix and the fall that shows its type lie within `depth` bytes of RMS suffix p. */
 function holdsSubstring(p: i32, depth: i32): bool {
   const next = p + 1
-  const near = load<u64>(lms + <usize>(next >> 3)) >> <u64>(next & 7)
+  const near = load<u64>(rms + <usize>(next >> 3)) >> <u64>(next & 7)
   if (near == 0 && depth <= 57) return false
-  let i = next
-  if (near != 0) {
-    i += <i32>ctz<u64>(near)
-    if (i + 1 < p + depth && byte(i) < byte(i + 1)) return true
-  }
-  let fell = near != 0
-  for (; i < p + depth; i++) {
+  // The text does not rise again between an RMS suffix and that fall.
+  let i = near != 0 ? next + <i32>ctz<u64>(near) + 1 : next
+  let rose = near != 0
+  for (i++; i < p + depth; i++) {
     const now = byte(i)
     const before = byte(i - 1)
-    if (fell && now > before) return true
-    if (now < before) fell = true
+    if (rose && now < before) return true
+    if (now > before) rose = true
   }
   return false
 }
@@ -185,7 +180,7 @@ function refineFew(from: i32, to: i32, depth: i32, check: i32): void {
     const p = get(list, i)
     let at = i
     let order = 1
-    while (at > from && (order = compare(get(list, at - 1) & ~SAME, p, depth, check)) > 0) {
+    while (at > from && (order = compare(get(list, at - 1) & POSITION, p & POSITION, depth, check)) > 0) {
       set(list, at, get(list, at - 1))
       at--
     }
@@ -199,7 +194,7 @@ function refine(from: i32, to: i32, base: i32, depth: i32, check: i32): void {
   while (true) {
     const count = to - from
     // What shares zeros with a suffix that ended has another byte somewhere further on.
-    const first = get(list, from)
+    const first = get(list, from) & POSITION
     if (depth >= check && first + depth <= n) {
       if (holdsSubstring(first, depth)) {
         for (let i = from + 1; i < to; i++) set(list, i, get(list, i) | SAME)
@@ -218,7 +213,7 @@ function refine(from: i32, to: i32, base: i32, depth: i32, check: i32): void {
     const key = eight(first + depth)
     let differ: u64 = 0
     for (let i = 0; i < count; i++) {
-      const word = eight(get(list, from + i) + depth)
+      const word = eight((get(list, from + i) & POSITION) + depth)
       differ |= word ^ key
       store<u64>(own + (<usize>i << 3), (word & ~below) | <u64>i)
     }

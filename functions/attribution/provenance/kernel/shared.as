@@ -1,11 +1,17 @@
-// What shares a name among LMS suffixes (prefix-sort.as) is ordered by a recursion: over the names of what shares one, and of the
+// What shares a name among RMS suffixes (prefix-sort.as) is ordered by a recursion: over the names of what shares one, and of the
 // suffix that each of them ends at.
 
 import { get, set } from './numbers'
 import { sortSuffixes } from './sort'
 
-/** In the list of sorted suffixes: the same name as the one before. Positions are below 2^29. */
+/** In the list of sorted suffixes: the same name as the one before; the suffix before it in the text is L-type; its position. */
 export const SAME: i32 = 1 << 31
+export const AFTER_LARGER: i32 = 1 << 29
+export const POSITION: i32 = (1 << 29) - 1
+// A place in sa while suffixes are placed: a position that still places the one before it; in the first scan, AFTER_LARGER | one that
+// does so in the second; at the end KEPT | the position or FINAL | the byte before.
+export const FINAL: i32 = 1 << 31
+export const KEPT: i32 = 3 << 30
 const SINK: usize = memory.data(8, 8)
 const BATCH: i32 = 64
 
@@ -13,10 +19,11 @@ let text: usize = 0
 let n: i32 = 0
 let list: usize = 0
 
+/** An RMS suffix as it stands in the list. */
 // @ts-ignore: decorator
 @inline
-function byte(i: i32): i32 {
-  return <i32>load<u8>(text + <usize>i)
+export function withBefore(bytes: usize, p: i32): i32 {
+  return p | (load<u8>(bytes + <usize>p - 1) > load<u8>(bytes + <usize>p) ? AFTER_LARGER : 0)
 }
 
 // @ts-ignore: decorator
@@ -25,7 +32,7 @@ function isShared(i: i32, m: i32): bool {
   return get(list, i) < 0 || (i + 1 < m && get(list, i + 1) < 0)
 }
 
-// Bit maps over the text, a bit for two positions: LMS suffixes never begin side by side.
+// Bit maps over the text, a bit for two positions: RMS suffixes never begin side by side.
 
 // @ts-ignore: decorator
 @inline
@@ -41,10 +48,10 @@ function isMarked(map: usize, place: i32): bool {
 }
 
 /**
- * Orders the LMS suffixes that share names: list[0, m) is sorted by names, lms the map of them all, at the end of sa. False where
+ * Orders the RMS suffixes that share names: list[0, m) is sorted by names, rms the map of them all, at the end of sa. False where
  * memory does not suffice.
  */
-export function orderShared(bytes: usize, length: i32, sorted: usize, m: i32, lms: usize): bool {
+export function orderShared(bytes: usize, length: i32, sorted: usize, m: i32, rms: usize): bool {
   text = bytes
   n = length
   list = sorted
@@ -54,14 +61,14 @@ export function orderShared(bytes: usize, length: i32, sorted: usize, m: i32, lm
   /** How many are kept before each word of 64 bits. */
   const ranks = kept + (<usize>words << 3)
   const order = ranks + (<usize>words << 2)
-  const end = lms
+  const end = rms
   if (order > end) return false
   memory.fill(sharing, 0, <usize>words << 4)
-  for (let i = 0; i < m; i++) if (isShared(i, m)) mark(sharing, (get(list, i) & ~SAME) >> 1)
+  for (let i = 0; i < m; i++) if (isShared(i, m)) mark(sharing, (get(list, i) & POSITION) >> 1)
   // What is unique is kept after what is not.
   let after = false
   for (let word = 0; word < (n + 63) >> 6; word++) {
-    for (let bits = load<u64>(lms + (<usize>word << 3)); bits != 0; bits &= bits - 1) {
+    for (let bits = load<u64>(rms + (<usize>word << 3)); bits != 0; bits &= bits - 1) {
       const place = ((word << 6) + <i32>ctz<u64>(bits)) >> 1
       const own = isMarked(sharing, place)
       if (own || after) mark(kept, place)
@@ -80,7 +87,7 @@ export function orderShared(bytes: usize, length: i32, sorted: usize, m: i32, lm
   let name = -1
   for (let i = 0; i < m; i++) {
     const p = get(list, i)
-    const place = (p & ~SAME) >> 1
+    const place = (p & POSITION) >> 1
     const word = load<u64>(kept + (<usize>(place >> 6) << 3)) >> <u64>(place & 63)
     if ((word & 1) == 0) continue
     name += <i32>(p >= 0)
@@ -94,8 +101,8 @@ export function orderShared(bytes: usize, length: i32, sorted: usize, m: i32, lm
     for (let bits = load<u64>(kept + (<usize>word << 3)); bits != 0; bits &= bits - 1) {
       const bit = <i32>ctz<u64>(bits)
       const p = (word << 7) | (bit << 1)
-      // Of the two positions, an LMS suffix begins where the text falls.
-      const own = p + <i32>(byte(p) > byte(p + 1))
+      const second = (load<u8>(rms + <usize>(p >> 3)) >> <u8>(p & 7)) & 1 ? 0 : 1
+      const own = withBefore(text, p + second)
       set(reduced, j++, (both >> <u64>bit) & 1 ? own | SAME : own)
     }
   }

@@ -7,7 +7,6 @@
 
 import { heapTop, release, reserve } from './heap'
 import { get, set } from './numbers'
-import { LMS_UP_TO, sortLmsByPrefixes } from './prefix-sort'
 
 const BATCH: i32 = 64
 const SINK: usize = memory.data(8, 8)
@@ -42,7 +41,7 @@ function countSymbols<T>(text: usize, n: i32, counts: usize, k: i32): void {
  * First row of each bucket (or the row past its last), and a spare bucket k that collects what is not placed at row `spare`.
  * Where memory is short, counts and buckets are one array and the symbols are counted anew.
  */
-export function bucketRows<T>(text: usize, n: i32, k: i32, counts: usize, buckets: usize, ends: bool, spare: i32): void {
+function bucketRows<T>(text: usize, n: i32, k: i32, counts: usize, buckets: usize, ends: bool, spare: i32): void {
   if (counts == buckets) countSymbols<T>(text, n, counts, k)
   let sum = 0
   for (let c = 0; c < k; c++) {
@@ -278,33 +277,6 @@ function placeLms<T>(text: usize, n: i32, sa: usize, m: i32, buckets: usize): vo
   while (j > 0) set(sa, --j, 0)
 }
 
-/** The same, where LMS_UP_TO tells what they begin with. */
-function placeCounted(n: i32, sa: usize, buckets: usize): void {
-  let row = n
-  for (let c = 255; c >= 0; c--) {
-    const first = c > 0 ? get(LMS_UP_TO, c - 1) : 0
-    const count = get(LMS_UP_TO, c) - first
-    const end = get(buckets, c)
-    memory.fill(sa + (<usize>end << 2), 0, <usize>(row - end) << 2)
-    row = end - count
-    memory.copy(sa + (<usize>row << 2), sa + (<usize>first << 2), <usize>count << 2)
-  }
-  memory.fill(sa, 0, <usize>row << 2)
-}
-
-/** Leaves every LMS suffix at the end of its bucket, in order, and the ends of buckets in `buckets`. Text of two symbols and more. */
-// @ts-ignore: decorator
-@inline
-export function sortAndPlaceLms<T>(text: usize, n: i32, k: i32, sa: usize, counts: usize, buckets: usize): void {
-  if (counts != buckets) countSymbols<T>(text, n, counts, k)
-  let m = sizeof<T>() == 1 ? sortLmsByPrefixes(text, n, sa) : -1
-  const counted = m >= 0
-  if (!counted) m = sortLms<T>(text, n, k, sa, counts, buckets)
-  bucketRows<T>(text, n, k, counts, buckets, true, n)
-  if (counted) placeCounted(n, sa, buckets)
-  else placeLms<T>(text, n, sa, m, buckets)
-}
-
 /**
  * sa[0, n) = the suffix array of text[0, n) over symbols below k. sa has room for n + 1 numbers and after them `spare`
  * numbers are free; more memory is taken from the heap where that is not enough.
@@ -318,7 +290,10 @@ export function sortSuffixes<T>(text: usize, n: i32, k: i32, sa: usize, spare: i
   let buckets = sa + (<usize>(n + 1) << 2)
   if (spare < k + 1) buckets = reserve(<usize>(k + 1) << 2)
   const counts = spare < 2 * k + 1 ? buckets : buckets + (<usize>(k + 1) << 2)
-  sortAndPlaceLms<T>(text, n, k, sa, counts, buckets)
+  if (counts != buckets) countSymbols<T>(text, n, counts, k)
+  const m = sortLms<T>(text, n, k, sa, counts, buckets)
+  bucketRows<T>(text, n, k, counts, buckets, true, n)
+  placeLms<T>(text, n, sa, m, buckets)
   induce<T>(text, n, k, sa, counts, buckets)
   release(mark)
 }

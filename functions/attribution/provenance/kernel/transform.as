@@ -1,8 +1,8 @@
 // What induce.as leaves: which blocks of 64 suffixes tell all their rows, the rows that are told, and the transformed text.
 
 import { heapTop, release, reserve } from './heap'
-import { KEPT, POSITION } from './induce'
 import { get, set } from './numbers'
+import { KEPT, POSITION } from './shared'
 
 export const SEPARATOR: i32 = 0xff
 /** Every 64th suffix tells its row. */
@@ -55,19 +55,33 @@ function numberAt(starts: usize, rows: i32, numbers: usize, position: u32): u32 
   return load<u32>(numbers + (<usize>rowAt(starts, rows, position) << 2))
 }
 
-/** Different bytes among the 64 before the suffixes of a block whose first and last share a long prefix; 0 if not enough. */
-export function variety(text: usize, n: i32, first: i32, last: i32, bytes: usize): i32 {
-  if (max<i32>(first, last) + SHARED > n) return 0
+/** Whether the first and the last suffix of a block share a long prefix. */
+function isAlike(text: usize, n: i32, first: i32, last: i32): bool {
+  if (max<i32>(first, last) + SHARED > n) return false
   const a = text + <usize>first
   const b = text + <usize>last
-  if (load<u64>(a) != load<u64>(b) || load<u64>(a, 8) != load<u64>(b, 8) || load<u64>(a, 16) != load<u64>(b, 16)) return 0
-  if (equalTo(a, SEPARATOR) != 0 || equalTo(a + 8, SEPARATOR) != 0) return 0
+  if (load<u64>(a) != load<u64>(b) || load<u64>(a, 8) != load<u64>(b, 8) || load<u64>(a, 16) != load<u64>(b, 16)) return false
+  return equalTo(a, SEPARATOR) == 0 && equalTo(a + 8, SEPARATOR) == 0
+}
+
+/** Different bytes among the 64 before the suffixes of a block whose first and last share a long prefix; 0 if not enough. */
+export function variety(text: usize, n: i32, first: i32, last: i32, bytes: usize): i32 {
+  if (!isAlike(text, n, first, last)) return 0
   let different = 0
   for (let left: u64 = -1; left != 0; different++) {
     const byte = <i32>load<u8>(bytes + <usize>ctz<u64>(left))
     for (let part: usize = 0; part < 64; part += 16) left &= ~(equalTo(bytes + part, byte) << <u64>part)
   }
   return different < LEAST ? 0 : different
+}
+
+/** The same of a block of positions. */
+export function varietyOf(text: usize, n: i32, places: usize): i32 {
+  const first = load<i32>(places) & POSITION
+  const last = load<i32>(places, (SAMPLE_EVERY - 1) * 4) & POSITION
+  if (!isAlike(text, n, first, last)) return 0
+  for (let i = 0; i < SAMPLE_EVERY; i++) store<u8>(BYTES + <usize>i, load<u8>(text + <usize>(get(places, i) & POSITION) - 1))
+  return variety(text, n, first, last, BYTES)
 }
 
 /** A bit for each of 16 bytes. */

@@ -1,4 +1,5 @@
-// Which suffixes of a text of bytes are leftmost S-type (LMS): smaller than the suffix after them, and the one before is not.
+// Which suffixes of a text of bytes are rightmost S-type (RMS): smaller than the suffix after them, which is larger than the one
+// after it. The last suffix is larger than the empty one behind it.
 
 /** S-type of 64 suffixes by what their first bytes are to the second ones': less, or equal and the next is S-type. */
 // @ts-ignore: decorator
@@ -19,12 +20,12 @@ function smaller(less: u64, equal: u64, next: u64): u64 {
 }
 
 /** Bytes of the map of n suffixes. */
-export function lmsBytes(n: i32): usize {
+export function rmsBytes(n: i32): usize {
   return <usize>((n + 63) >> 6) << 3
 }
 
-/** A bit a suffix in words of 64. Reads up to 64 bytes behind the text, which do not matter. Returns how many are LMS. */
-export function markLms(text: usize, n: i32, map: usize): i32 {
+/** A bit a suffix in words of 64. Reads up to 64 bytes behind the text, which do not matter. Returns how many are RMS. */
+export function markRms(text: usize, n: i32, map: usize): i32 {
   const last = (n - 1) >> 6
   let count = 0
   let above: u64 = 0
@@ -41,13 +42,10 @@ export function markLms(text: usize, n: i32, map: usize): i32 {
     // The last suffix is larger than the empty one.
     const inside: u64 = word == last ? (<u64>1 << <u64>((n - 1) & 63)) - 1 : <u64>-1
     const types = smaller(less & inside, equal & inside, above & 1)
-    if (word < last) count += markWord(map, word + 1, above & ~((above << 1) | (types >> 63)))
+    const bits = types & ~((types >> 1) | (above << 63))
+    store<u64>(map + (<usize>word << 3), bits)
+    count += <i32>popcnt<u64>(bits)
     above = types
   }
-  return count + markWord(map, 0, above & ~((above << 1) | 1))
-}
-
-function markWord(map: usize, word: i32, bits: u64): i32 {
-  store<u64>(map + (<usize>word << 3), bits)
-  return <i32>popcnt<u64>(bits)
+  return count
 }
