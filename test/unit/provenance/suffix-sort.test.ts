@@ -93,6 +93,8 @@ test('long runs, squares, stretches of many lengths and repeats that reach the e
     `${long}\0${long}\0\0${long}\0`.repeat(5),
     long.repeat(3) + long.slice(0, 50),
     `${Array.from({ length: 200 }, (_, i) => `zab${'\0'.repeat(60 + (i % 7))}c`).join('')}zab`,
+    // What ends first among suffixes that go on with zeros stands before them in the list.
+    `${Array.from({ length: 60 }, (_, i) => `zab${'\0'.repeat(35 + (i % 7))}c\x02${String.fromCharCode(1 + ((i * 3) % 5))}`).join('')}\x01ab`,
     `${long.repeat(2)}z${'y'.repeat(100)}x${long.repeat(2)}z${'y'.repeat(100)}x`,
     Array.from({ length: 2500 }, (_, i) => `${(i * 7919) % 61} ${long.slice(i % 30, 60)}`).join('\xff'),
   ]

@@ -34,9 +34,9 @@ function touch(from: i32, to: i32): void {
 
 /**
  * S-type suffixes, from the last bucket to the first and in each from the last row to the first. RMS suffixes are in place, the
- * first of those that begin with the same two bytes; `ends` tells how many of each there are in the list they came from.
+ * first of those that begin with the same two bytes; `firsts` tells how many of each there are in the list they came from.
  */
-function induceSmaller(lasts: usize, heads: usize, ends: usize): void {
+function induceSmaller(lasts: usize, heads: usize, firsts: usize): void {
   for (let c = 255; c >= 0; c--) {
     const limit = get(heads, c + 1)
     let told = limit >> SAMPLE_BITS
@@ -64,7 +64,7 @@ function induceSmaller(lasts: usize, heads: usize, ends: usize): void {
     }
     for (let c0 = 0; c0 < c; c0++) {
       const key = (c0 << 8) | c
-      set(lasts, c0, get(lasts, c0) - (get(ends, key) - get(ends, key - 1)))
+      set(lasts, c0, get(lasts, c0) - (get(firsts, key + 1) - get(firsts, key)))
     }
   }
 }
@@ -135,18 +135,18 @@ function sortPlainly(): void {
 
 function sortAndInduce(): void {
   const pairs = reserve(65537 << 2)
-  const ends = reserve(65537 << 2)
+  const firsts = reserve(65537 << 2)
   const heads = reserve(257 * 4)
   const others = reserve(257 * 4)
   pairRows(pairs)
-  if (sortRms(text, n, sa, ends) < 0) {
+  if (sortRms(text, n, sa, pairs, firsts) < 0) {
     sortPlainly()
     return
   }
   // The list is at the beginning of sa, so its last parts leave first.
-  for (let key = 65535; key > 0; key--) {
-    const from = get(ends, key - 1)
-    memory.copy(sa + (<usize>get(pairs, key) << 2), sa + (<usize>from << 2), <usize>(get(ends, key) - from) << 2)
+  for (let key = 65535; key >= 0; key--) {
+    const from = get(firsts, key)
+    memory.copy(sa + (<usize>get(pairs, key) << 2), sa + (<usize>from << 2), <usize>(get(firsts, key + 1) - from) << 2)
   }
   // What is not placed goes to a row that fills no block.
   const spare = ((n + 63) & ~63) + 1
@@ -156,7 +156,7 @@ function sortAndInduce(): void {
   }
   set(heads, 256, n)
   set(others, 256, spare + 1)
-  induceSmaller(others, heads, ends)
+  induceSmaller(others, heads, firsts)
   set(heads, 256, spare)
   for (let c = 0; c <= 256; c++) set(others, c, get(heads, c) + 63)
   induceLarger(heads, others)
