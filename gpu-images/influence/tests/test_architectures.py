@@ -5,8 +5,10 @@ import torch
 from influence.adapter import read_adapter
 from influence.base_model import load_base
 from influence.gradients import row_gradients
+from influence.merged_probe import fitting_probe
 from influence.probe import LoraProbe
 from influence.rows import Sequence, Window
+from influence.settings import Settings
 
 SMALL = {"vocab_size": 61, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
 GPT2 = {"vocab_size": 61, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32}
@@ -58,8 +60,9 @@ def test_a_row_longer_than_the_context_is_cut_to_it(name, tmp_path):
     assert loss < 10
 
 
+@pytest.mark.parametrize("of_fit", [False, True])
 @pytest.mark.parametrize("name", STOCK)
-def test_a_stock_peft_adapter_has_exact_per_row_gradients(name, tmp_path):
+def test_a_stock_peft_adapter_has_exact_per_row_gradients(name, of_fit, tmp_path):
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
@@ -68,7 +71,9 @@ def test_a_stock_peft_adapter_has_exact_per_row_gradients(name, tmp_path):
     rows = [Sequence("long", (Window(tuple(tokens[0]), tuple(range(1, 14))),)),
             Sequence("short", (Window(tuple(tokens[1][:9]), (6, 7, 8)),))]
     adapter, mine = read_adapter(adapter_dir), {}
-    losses = row_gradients(LoraProbe(load_base(base_dir, need_tokenizer=False).model, adapter), rows, mine.__setitem__)
+    base = load_base(base_dir, need_tokenizer=False).model
+    probe = fitting_probe(base, adapter, Settings()) if of_fit else LoraProbe(base, adapter)
+    losses = row_gradients(probe, rows, mine.__setitem__)
 
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base_dir), adapter_dir, is_trainable=True)
     model.eval()

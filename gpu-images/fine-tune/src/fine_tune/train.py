@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 import warnings
+from contextlib import suppress
 
 from fine_tune.container import Container
 from fine_tune.interruption import Interruption
@@ -28,6 +29,9 @@ def run(container: Container, job: Job, started: float, interruption: Interrupti
     """All stages; returns {"adapterId", ...metrics}. `model/` is complete when manifest.json is there."""
     from fine_tune.rows import hold_out, read_rows
 
+    with suppress(ImportError):  # the image holds both packages; without this one a step is merely slower
+        from influence.allocator import keep_freed_memory
+        keep_freed_memory()
     folder, files = container.row_files()
     base = container.base()
     rows = read_rows(folder, files, [d["id"] for d in job.datanets])

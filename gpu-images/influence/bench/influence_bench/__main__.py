@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from influence.allocator import keep_freed_memory
 
 from . import costs, texts
 from .draw import OURS, Result, ceiling, judge, own_scores, peer_scores
@@ -59,6 +60,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=min(4, os.cpu_count() or 1))
     args = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as every command of the image and a training job do
     sources = texts.from_folder(args.corpora) if args.corpora else texts.built_in()
     protocol = QUICK if args.quick else Protocol()
     world = make_world(args.cache, sources, protocol, args.seed)

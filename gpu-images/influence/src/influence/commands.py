@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 
+from .allocator import keep_freed_memory
 from .errors import InfluenceError
 
 
@@ -17,6 +18,7 @@ def _stop(number: int, _frame) -> None:
 
 def run_command(main, argv: list[str]) -> None:
     """Exit 0 when done, 1 for a refused input (argparse exits 2 for wrong usage), 128 + signal when stopped."""
+    keep_freed_memory()
     for word in (signal.SIGINT, signal.SIGTERM):
         signal.signal(word, _stop)
     try:

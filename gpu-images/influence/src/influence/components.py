@@ -1,12 +1,13 @@
 """PCA without centring over all rows: the directions that are stored. Exact for few rows, else a streaming
-randomized SVD with power iterations (Halko, Martinsson and Tropp, arXiv 0909.4061).
+randomized SVD with power iterations (Halko, Martinsson and Tropp, arXiv 0909.4061). With no more rows than components
+none are sought: each row is a component.
 
 A query is not turned into these directions but by the map that makes the rows as they are stored, rounded, stand best
 for what they were: the least squares of it cost no byte a row (docs/decisions/036)."""
 
 import torch
 
-from .quantise import Quantised, Tier, quantise, tiers
+from .quantise import Quantised, Tier, quantise, row_size, tiers, unpack
 
 EXACT_ROWS = 4096
 OVERSAMPLE = 32
@@ -20,8 +21,23 @@ def principal_components(features: torch.Tensor, count: int, row_bytes: int, see
     """features F (rows, d). Returns (components (d, k), rows as they are stored), k <= min(count, rows, d), such that
     query @ components @ row stands for query @ features. Never centres: a common direction carries influence too."""
     count = min(count, *features.shape)
+    if len(features) <= count and (bits := next((b for b in (8, 4, 2) if row_size((Tier(0, count, b, 0),)) <= row_bytes), 0)):
+        return _one_each(features, Tier(0, count, bits, 0))
     stored = quantise(*(_exact if len(features) <= EXACT_ROWS else _streamed)(features, count, row_bytes, seed))
     return _read_by(features, stored), stored
+
+
+def _one_each(features: torch.Tensor, tier: Tier) -> tuple[torch.Tensor, Quantised]:
+    """Row n is component n, and nothing is lost by the rounding. A row's codes stand for `own` in its place and `other`
+    elsewhere (below 8 bits none stands for 0), R = (own - other) I + other J, and W^T = R^-1 F by Sherman and Morrison
+    (1950)."""
+    lengths = torch.linalg.vector_norm(features, dim=1)
+    stored = quantise(torch.eye(tier.count) * max(float(lengths.mean()), 1e-30), (tier,))
+    first = unpack(stored.codes[:1], stored.scales[:1], stored.unit, stored.tiers)[0]
+    own, other = float(first[0]), float(first[-1]) if tier.count > 1 else 0.0
+    stored.scales[lengths == 0] = 0
+    common = other / (own - other + other * tier.count) * features.sum(0)
+    return (features.T - common[:, None]).div_(own - other), stored
 
 
 def _read_by(features: torch.Tensor, stored: Quantised) -> torch.Tensor:

@@ -19,9 +19,9 @@ from .feature_map import FeatureMap, raw_map, whitened_map
 from .footprint import fit_bytes, row_passes
 from .gradient_source import GradientSource
 from .gradients import batches, losses
+from .merged_probe import fitting_probe
 from .methods import METHODS, NEEDS_RAW, Features, RowVectors
 from .own_part import own_parts_of
-from .probe import LoraProbe
 from .quantise import row_size
 from .rotation import MatrixRotation
 from .rows import Sequence, check_record, read_rows, to_sequence
@@ -45,13 +45,11 @@ def _features(rows: int, width: int, scratch: str) -> torch.Tensor:
     return torch.from_file(scratch, shared=True, size=rows * width).view(rows, width)
 
 
-def _loss_range(probe: LoraProbe, sequences: list[Sequence], seen: list[float], settings: Settings) -> dict:
-    """From the best checkpoint's loss to the base's (before training): an output beyond it is gated."""
+def _loss_range(model: torch.nn.Module, sequences: list[Sequence], seen: list[float], settings: Settings) -> dict:
+    """From the best checkpoint's loss to the base's (before training; `model` has no probe): an output beyond it is gated."""
     some = [s for s in sequences if s.windows][:: max(1, len(sequences) // RANGE_SAMPLE)][:RANGE_SAMPLE]
-    probe.enabled = False
     for batch in batches(some, settings.batch_tokens):
-        seen = seen + losses(probe.model, [some[i] for i in batch])
-    probe.enabled = True
+        seen = seen + losses(model, [some[i] for i in batch])
     return {"min": min(seen), "max": max(seen)}
 
 
@@ -69,27 +67,29 @@ class Fitted:
 
 def _fit_checkpoints(base: Base, adapters: list[Adapter], sequences: list[Sequence], settings: Settings, raw: bool,
                      scratch: str) -> Fitted:
-    probe, count = LoraProbe(base.model, adapters[0]), len(sequences)
+    probe, count = fitting_probe(base.model, adapters[0], settings), len(sequences)
     say = progress(row_passes(probe.shapes(), count, settings) * len(adapters), "gradients")
     budget = settings.kept_features(count) // len(adapters)
     features = _features(count, budget * len(adapters), f"{scratch}/whitened")
     rotations, maps, seen, width, raw_features, by_matrix = [], [], [], 0, None, None
-    for number, adapter in enumerate(adapters):
-        probe.use(adapter)
-        source = GradientSource(probe, sequences, settings, say)
-        rotations.append(learn_rotations(source, settings, number))
-        maps.append(whitened_map(rotations[-1], budget, settings.seed + number))
-        targets = [(maps[-1], features[:, width : width + maps[-1].width])]
-        if raw and number == len(adapters) - 1:
-            by_matrix = raw_map(rotations[-1], budget, settings.seed)
-            raw_features = _features(count, by_matrix.width, f"{scratch}/raw")
-            targets.append((by_matrix, raw_features))
-        write_features(source, targets)
-        width += maps[-1].width
-        seen += list(source.losses.values())
+    try:
+        for number, adapter in enumerate(adapters):
+            probe.use(adapter)
+            source = GradientSource(probe, sequences, settings, say)
+            rotations.append(learn_rotations(source, settings, number))
+            maps.append(whitened_map(rotations[-1], budget, settings.seed + number))
+            targets = [(maps[-1], features[:, width : width + maps[-1].width])]
+            if raw and number == len(adapters) - 1:
+                by_matrix = raw_map(rotations[-1], budget, settings.seed)
+                raw_features = _features(count, by_matrix.width, f"{scratch}/raw")
+                targets.append((by_matrix, raw_features))
+            write_features(source, targets)
+            width += maps[-1].width
+            seen += list(source.losses.values())
+    finally:
+        probe.detach()
     final = [source.losses.get(i, 0.0) for i in range(count)]
-    loss_range = _loss_range(probe, sequences, seen, settings)
-    probe.detach()
+    loss_range = _loss_range(base.model, sequences, seen, settings)
     return Fitted(Features(features[:, :width], raw_features, by_matrix, rotations[-1]), rotations, maps, loss_range, final)
 
 

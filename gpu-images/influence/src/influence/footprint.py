@@ -13,6 +13,12 @@ def _side(width: int, settings: Settings) -> tuple[int, int]:
     return 12 * width * min(width, settings.side_rank + SKETCH), basis
 
 
+def _merged(shapes: list[tuple[int, int]], settings: Settings) -> int:
+    """Bytes of the second copy of the adapted weights (merged_probe.py; none of a base that is not float32)."""
+    copies = 4 * sum(a[1] * b[1] for a, b in zip(shapes[::2], shapes[1::2]))
+    return copies if copies <= settings.cache_bytes else 0
+
+
 def keeps_gradients(shapes: list[tuple[int, int]], rows: int, settings: Settings) -> bool:
     """Whether the gradients of all rows at one checkpoint stay in memory."""
     return 4 * sum(r * d for r, d in shapes) * rows <= settings.cache_bytes
@@ -30,6 +36,7 @@ def fit_bytes(shapes: list[tuple[int, int]], rows: int, tokens: int, checkpoints
     parts = {
         "rows": 8 * tokens,
         "adapters": 4 * checkpoints * parameters,
+        "merged": _merged(shapes, settings),
         "gradients": 4 * parameters * rows if keeps_gradients(shapes, rows, settings) else 0,
         "pass": 12 * settings.batch_tokens * vocabulary,
         "factors": sum(factor + basis for factor, basis in sides),
@@ -38,7 +45,7 @@ def fit_bytes(shapes: list[tuple[int, int]], rows: int, tokens: int, checkpoints
         + (4 * features * columns + 32 * rows * rows if rows <= EXACT_ROWS else 4 * features * (3 * columns + BLOCK)),
     }
     lasting = parts["rows"] + parts["adapters"] + parts["features"]
-    return parts | {"peak": lasting + max(parts["factors"] + parts["gradients"] + parts["pass"], parts["components"])}
+    return parts | {"peak": lasting + max(parts["factors"] + parts["gradients"] + parts["merged"] + parts["pass"], parts["components"])}
 
 
 def row_passes(shapes: list[tuple[int, int]], rows: int, settings: Settings) -> int:

@@ -42,7 +42,6 @@ class LoraProbe:
                 raise errors.adapter_unsupported(f"the adapter holds {name!r}, which is not the base's: trained base weights")
         for parameter in model.parameters():
             parameter.requires_grad_(False)
-        self.enabled = True
         self.use(adapter)
 
     def use(self, adapter: Adapter) -> None:
@@ -64,8 +63,6 @@ class LoraProbe:
 
     def _forward_hook(self, index: int):
         def hook(_module, inputs, output):
-            if not self.enabled:
-                return output
             x = inputs[0]
             a, b, scale = self.weights[index]
             h = x @ a.T
