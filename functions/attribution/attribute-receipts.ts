@@ -1,7 +1,7 @@
 import type { Attribution, Billing, Scoring, Transcript } from '#schema/receipt'
 import { attribute, type InfluenceAnswer, type SearchedShard } from './evidence.ts'
-import type { Searched } from './library.store.ts'
 import { influenceOn, receiptsOf, type ScoringReply } from './scoring.ts'
+import type { Searched } from './search-shards.ts'
 import { TRAINING_ATTRIBUTION } from './training-receipt.ts'
 
 export interface AttributionPorts {

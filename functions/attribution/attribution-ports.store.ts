@@ -8,6 +8,7 @@ import type { AttributionPorts } from './attribute-receipts.ts'
 import { InfluenceStores } from './influence-stores.store.ts'
 import { Library } from './library.store.ts'
 import { loadMetrics } from './load-metrics.ts'
+import { searchShards } from './search-shards.ts'
 import { TranscriptShelf } from './transcript-shelf.store.ts'
 import { Withdrawals } from './withdrawals.store.ts'
 
@@ -33,7 +34,8 @@ export const attributionPorts = (
   const receipts = new Receipts(env.LEDGER_TABLE)
   const epochs = new Epochs(env.LEDGER_TABLE)
   const records = new Records(env.REGISTRY_TABLE)
-  const library = new Library(new Objects(env.DATA_BUCKET), new Objects(env.MODELS_BUCKET), new Withdrawals(records))
+  const library = new Library(new Objects(env.DATA_BUCKET), new Objects(env.MODELS_BUCKET))
+  const withdrawals = new Withdrawals(records)
   const shelf = new Objects(env.RECEIPTS_BUCKET)
   const transcripts = new TranscriptShelf(shelf)
   const scorings = new Scorings(env.LEDGER_TABLE)
@@ -48,7 +50,8 @@ export const attributionPorts = (
       },
       transcript: (receiptId) => transcripts.find(receiptId),
       search: async (versions, outputs, minLength) => {
-        const { loads, ...found } = await library.search(versions, outputs, minLength, delivery >= LAST_DELIVERY)
+        const lastTry = delivery >= LAST_DELIVERY
+        const { loads, ...found } = await searchShards(library, withdrawals, versions, outputs, minLength, lastTry)
         log.info('provenance searched', {
           outputs: outputs.length,
           missing: found.missing,

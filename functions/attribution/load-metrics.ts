@@ -1,4 +1,4 @@
-import type { Loads } from './library.store.ts'
+import type { Loads } from './search-shards.ts'
 
 /**
  * Loads of one search as CloudWatch metrics, in the embedded metric format: a log line that names its own metrics

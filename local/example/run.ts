@@ -47,16 +47,17 @@ export const runExample = async (
     )
   const { secret } = await journal.once('client key', () => client.api.post('/accounts/me/keys', { name: 'example' }))
   log('base model imported, 110 OPEN deposited to the escrow')
+
+  const datanets = await timed('ingest', () =>
+    Promise.all(['legal', 'defi'].map((name) => fillDatanet(context, people, curator, datanetRecipe(name)))),
+  )
+  // Deposits are read once a minute; only what is trained and asked has to be paid.
   for (const { name, api } of [client, builder])
     await journal.once(`credit of ${name}`, () =>
       until(`the deposit of the ${name}`, 180, async () =>
         BigInt((await api.get('/accounts/me')).balance) > 0n ? true : undefined,
       ),
     )
-
-  const datanets = await timed('ingest', () =>
-    Promise.all(['legal', 'defi'].map((name) => fillDatanet(context, people, curator, datanetRecipe(name)))),
-  )
   const adapters = await timed('train', () => trainAll(context, builder, datanets, baseId))
   const answers = await timed('infer', () => askAll(context, secret, datanets))
   const receipts = await timed('attribute', () =>

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { buildShard } from '../../../functions/attribution/build-shard.ts'
 import { Library } from '../../../functions/attribution/library.store.ts'
+import { searchShards } from '../../../functions/attribution/search-shards.ts'
 import type { Withdrawn } from '../../../functions/attribution/withdrawals.store.ts'
 import type { Objects } from '../../../functions/registry/objects.store.ts'
 import { OpenLedgerError } from '../../../functions/schema/errors.ts'
@@ -118,8 +119,9 @@ export const world = (
   }
   bucket.objects.set(versionKey, Buffer.from(JSON.stringify(manifest)))
   const objects = bucket as unknown as Objects
-  const library = new Library(objects, objects, { of: async () => withdrawn }, shelfBytes)
+  const library = new Library(objects, objects, shelfBytes)
+  const withdrawals = { of: async () => withdrawn }
   const search = (outputs: string[], lastTry = false) =>
-    library.search([{ id: datanetId, version: 1, policy }], outputs, 32, lastTry)
+    searchShards(library, withdrawals, [{ id: datanetId, version: 1, policy }], outputs, 32, lastTry)
   return { bucket, search, key: (n: number) => parts[n]!.shards[0]!.indexKey }
 }
