@@ -10,7 +10,7 @@ export interface Kernel {
   release(to: number): void
   /** The suffix array alone (n + 1 numbers), for tests: an index needs no more than sortAndTransform tells. */
   sortText(text: number, n: number, sa: number): void
-  /** The transformed text at `sa`, which has room for n + 128 numbers, and what stands beside it (kernel/induce.as). Returns the samples. */
+  /** The transformed text at `sa`, which has room for n + 128 numbers, and what stands beside it (kernel/sort-and-transform.as). Returns the samples. */
   sortAndTransform(
     text: number,
     n: number,

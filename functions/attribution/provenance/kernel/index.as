@@ -1,7 +1,7 @@
 // What kernel.ts calls. Addresses are bytes, numbers of suffixes below 2^31.
 
 export { encodeBlocks, packNumbers } from './encode'
-export { sortAndTransform } from './induce'
+export { sortAndTransform } from './sort-and-transform'
 export { heapTop, release, reserve } from './heap'
 export { openBlocks } from './blocks'
 export { openRows, rowList, rowsOf, useTombstones } from './rows'

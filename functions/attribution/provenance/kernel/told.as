@@ -7,7 +7,7 @@ import { SAMPLE_BITS, SAMPLE_EVERY, SEPARATOR, UNKNOWN, variety, varietyOf } fro
 
 const SINK: usize = memory.data(8, 8)
 /** The bytes before the suffixes of the block that each bucket is filling. */
-export const FILLING: usize = memory.data(257 * 64, 16)
+export const FILLING: usize = memory.data(256 * 64, 16)
 /** Blocks that are full: 64 bytes before their suffixes, the block, its first position and its last. */
 const FULL: usize = memory.data(16 * 80, 16)
 const QUEUE: i32 = 16
