@@ -7,7 +7,7 @@ for what they were: the least squares of it cost no byte a row (docs/decisions/0
 
 import torch
 
-from .quantise import Quantised, Tier, quantise, row_size, tiers, unpack
+from .quantise import Quantised, Tier, one_width, quantise, tiers, unpack
 
 EXACT_ROWS = 4096
 OVERSAMPLE = 32
@@ -21,8 +21,8 @@ def principal_components(features: torch.Tensor, count: int, row_bytes: int, see
     """features F (rows, d). Returns (components (d, k), rows as they are stored), k <= min(count, rows, d), such that
     query @ components @ row stands for query @ features. Never centres: a common direction carries influence too."""
     count = min(count, *features.shape)
-    if len(features) <= count and (bits := next((b for b in (8, 4, 2) if row_size((Tier(0, count, b, 0),)) <= row_bytes), 0)):
-        return _one_each(features, Tier(0, count, bits, 0))
+    if len(features) <= count and (tier := one_width(count, row_bytes)):
+        return _one_each(features, tier)
     stored = quantise(*(_exact if len(features) <= EXACT_ROWS else _streamed)(features, count, row_bytes, seed))
     return _read_by(features, stored), stored
 

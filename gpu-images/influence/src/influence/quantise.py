@@ -2,7 +2,7 @@
 
 Whitened gradients have a flat spectrum: what few components leave out weighs more than what few bits round. So as many
 components are kept as fit, first at 8 bits, then at 4, then at 2 (docs/decisions/032). Components of one width are turned
-by a random rotation (fit.py), so that a row's numbers there are alike and near normal: below 8 bits the step is the one
+by a random rotation (components.py), so that a row's numbers there are alike and near normal: below 8 bits the step is the one
 of least mean squared error for a normal variable (Max, 1960)."""
 
 from collections.abc import Iterator
@@ -52,6 +52,12 @@ def tiers(components: int, row_bytes: int) -> tuple[Tier, ...]:
         made.append(Tier(start, count, bits, at))
         start, at = start + count, at + made[-1].size
     return tuple(made)
+
+
+def one_width(components: int, row_bytes: int) -> Tier | None:
+    """All components at the widest codes that hold all of them; None where none do."""
+    made = (Tier(0, components, bits, 0) for bits in (8, 4, 2))
+    return next((tier for tier in made if row_size((tier,)) <= row_bytes), None)
 
 
 def as_tiers(written: list[list[int]]) -> tuple[Tier, ...]:
